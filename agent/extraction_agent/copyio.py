@@ -1,0 +1,144 @@
+"""COPY through psycopg.pq without ever waiting inside libpq, which would hold the GIL.
+
+`get_copy_data(0)`, `exec_` and `get_result` block with the GIL held for as long as a server stalls; here every
+wait is a poll(). Per row there is one call and one append; all else happens once per block.
+"""
+
+import os
+import socket
+from collections.abc import Iterator
+from functools import partial
+
+import psycopg
+from psycopg import pq
+
+from extraction_agent.waiting import Socket
+
+HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # signature, flags, length of the extension
+TRAILER = b"\xff\xff"
+BLOCK_BYTES = 64 * 1024  # measured against 16, 256 and 1024 KiB: docs/benchmarks.md
+_LOW_WATER = 64 * 1024  # wake for this many bytes instead of each packet
+_END = -1  # of get_copy_data; -2 is an error, which the result then tells
+
+Block = list[memoryview]
+
+
+def raise_error(connection: pq.PGconn, result: pq.PGresult | None) -> None:
+    """Raise what the server said, as psycopg would."""
+    if result is None or connection.status != pq.ConnStatus.OK:
+        message = connection.get_error_message() if connection.status == pq.ConnStatus.OK else ""
+        raise psycopg.OperationalError(message or "the connection was closed by the server")
+    raise psycopg.errors.error_from_result(result)
+
+
+def result_of(connection: pq.PGconn, socket_: Socket) -> pq.PGresult | None:
+    """Wait for the next result; None: the connection is idle again."""
+    while connection.flush():
+        socket_.writable()
+        connection.consume_input()
+    while connection.is_busy():
+        socket_.readable()
+        connection.consume_input()
+    socket_.moved()
+    return connection.get_result()
+
+
+def start(connection: pq.PGconn, statement: bytes, expected: pq.ExecStatus, socket_: Socket) -> None:
+    """Send a COPY statement and wait until the server is ready to stream."""
+    connection.nonblocking = 1
+    connection.send_query(statement)
+    result = result_of(connection, socket_)
+    if result is None or result.status != expected:
+        raise_error(connection, result)
+
+
+def finish(connection: pq.PGconn, socket_: Socket) -> int:
+    """Wait for a COPY's end. Returns the rows the server counted."""
+    result = result_of(connection, socket_)
+    if result is None or result.status != pq.ExecStatus.COMMAND_OK:
+        raise_error(connection, result)
+        raise AssertionError  # unreachable; for the type checker
+    moved = result.command_tuples or 0
+    while result_of(connection, socket_) is not None:
+        pass
+    connection.nonblocking = 0
+    return moved
+
+
+def set_low_water(connection: pq.PGconn, size: int) -> None:
+    """Let poll() sleep until `size` bytes have come: fewer wake-ups for the same bytes."""
+    with socket.socket(fileno=os.dup(connection.socket)) as duplicate:  # closes the duplicate only
+        duplicate.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
+
+
+class CopyOut:
+    """Rows of a `COPY … TO STDOUT (FORMAT binary)`, as blocks of messages without header and trailer."""
+
+    def __init__(self, connection: pq.PGconn, statement: bytes, socket_: Socket) -> None:
+        self._connection, self._statement, self._socket = connection, statement, socket_
+        self.rows = 0  # as the server counted them; known at the end
+
+    def __iter__(self) -> Iterator[Block]:
+        """Yield blocks; the list is reused, so it must not be kept."""
+        connection, socket_ = self._connection, self._socket
+        start(connection, self._statement, pq.ExecStatus.COPY_OUT, socket_)
+        get, consume = partial(connection.get_copy_data, 1), connection.consume_input
+        block: Block = []
+        append = block.append
+        size = seen = 0
+        first = True
+        set_low_water(connection, _LOW_WATER)
+        while True:
+            length, row = get()
+            if length > 0:
+                if size > BLOCK_BYTES:  # before the append: the last block keeps the trailer
+                    if first:
+                        block[0], first = block[0][len(HEADER) :], False
+                    yield block
+                    block.clear()
+                    size = 0
+                append(row)
+                size += length
+            elif length == 0:
+                if size != seen:
+                    seen = size
+                    socket_.moved()
+                socket_.readable(low_water=True)
+                consume()
+            else:
+                break
+        set_low_water(connection, 1)
+        if length == _END and block:
+            if first:
+                block[0] = block[0][len(HEADER) :]
+            if len(block[-1]) == len(TRAILER):
+                block.pop()
+            if block:
+                yield block
+        self.rows = finish(connection, socket_)
+
+
+class CopyIn:
+    """The other end: a `COPY … FROM STDIN (FORMAT binary)`."""
+
+    def __init__(self, connection: pq.PGconn, statement: bytes, socket_: Socket) -> None:
+        self._connection, self._socket = connection, socket_
+        start(connection, statement, pq.ExecStatus.COPY_IN, socket_)
+        self.put(HEADER)
+
+    def put(self, data: bytes) -> None:
+        """Send bytes, waiting while the server is slower than the source."""
+        connection, socket_ = self._connection, self._socket
+        while not connection.put_copy_data(data):
+            socket_.writable()
+        while connection.flush():
+            socket_.writable()
+            connection.consume_input()
+        socket_.moved()
+
+    def end(self) -> int:
+        """Send the trailer. Returns the rows the server counted."""
+        self.put(TRAILER)
+        while not self._connection.put_copy_end():
+            self._socket.writable()
+        return finish(self._connection, self._socket)

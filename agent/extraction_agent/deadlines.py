@@ -1,0 +1,17 @@
+"""Every wait in the program ends by one of these. All in seconds; tests shrink them."""
+
+CONNECT = 10.0  # open a connection, log-in included
+STATEMENT = 30.0  # a short statement: catalog, chunk state, commit
+PLAN = 300.0  # sample a relation, check a key, EXPLAIN
+STALL = 60.0  # a COPY stream that moves no byte; a statement that streams may compute this long first
+INDEX = 6 * 3600.0  # index and attach one part
+CANCEL = 1.0  # from the request to stop until a relay has let go
+TERMINATE = 5.0  # pg_terminate_backend of a lost attempt
+NETWORK_DEAD = 20.0  # tcp_user_timeout: unacknowledged bytes on a dead network
+
+HEARTBEAT = 2.0  # an agent's sign of life in the store
+STALLED = 6.0  # without one for this long, its jobs are handed on
+REAP = 1.0  # how often stalled jobs are looked for
+RECONCILE = 2.0  # how often unfinished chunks without a live job are looked for
+POLL = 1.0  # how often an agent asks for work without being notified
+SHUTDOWN = 3.0  # a worker that was asked to end

@@ -1,0 +1,58 @@
+"""Every error a person can meet. The message is a sentence: what failed, where, what to do."""
+
+
+class ExtractionError(Exception):
+    """Root of all our errors. `exit_status` is what the command line returns for it."""
+
+    exit_status = 1
+    transient = False  # True: the same call may succeed later, so a chunk is retried
+
+
+class UsageError(ExtractionError):
+    """What was asked for cannot be done as asked; nothing was changed."""
+
+    exit_status = 2
+
+
+class SourceError(ExtractionError):
+    """The source refused or failed in a way that repeating will not mend."""
+
+
+class SourceUnavailable(SourceError):
+    """The source is away, overloaded or stalled."""
+
+    transient = True
+
+
+class SchemaChanged(SourceError):
+    """The relation no longer has the columns the extraction was planned with."""
+
+
+class SnapshotLost(SourceError):
+    """The snapshot all chunks share is gone."""
+
+
+class StoreError(ExtractionError):
+    """The store refused or failed in a way that repeating will not mend."""
+
+
+class StoreUnavailable(StoreError):
+    """The store is away, overloaded or stalled."""
+
+    transient = True
+
+
+class Fenced(ExtractionError):
+    """Another attempt owns or has finished this chunk; our transaction was rolled back."""
+
+
+class Cancelled(ExtractionError):
+    """The work was asked to stop."""
+
+
+class Conflict(ExtractionError):
+    """The config already has an extraction that is not finished."""
+
+
+class VerificationFailed(ExtractionError):
+    """The records in the store differ from the manifest."""

@@ -1,0 +1,79 @@
+"""The queue's side of a chunk: one task, when it is tried again, and how its jobs are deferred.
+
+Chunk state in the store is the truth; jobs are hints. A job that comes twice finds its chunk done.
+"""
+
+import random
+from collections.abc import Awaitable, Callable, Iterable
+
+import procrastinate
+from procrastinate import jobs as queue_jobs
+from procrastinate import manager, retry
+from procrastinate.sync_psycopg_connector import SyncPsycopgConnector
+
+from extraction_agent import deadlines, postgres
+
+TASK = "copy_chunk"
+MOST_FAILURES = 8  # of one chunk, then its extraction fails: some 90 s of back-off
+_LONGEST_DELAY = 30.0  # s
+
+CopyChunk = Callable[[int, int], Awaitable[None]]
+
+
+class Again(Exception):  # noqa: N818 - it is no error: it asks for another turn
+    """The chunk should be tried again after `delay` seconds."""
+
+    def __init__(self, delay: float) -> None:
+        super().__init__(f"again in {delay:.1f} s")
+        self.delay = delay
+
+
+def delay_after(failures: int) -> float:
+    """Seconds to wait after the n-th failure: doubling from 0.5, half to one and a half times that."""
+    return min(0.5 * 2.0 ** max(failures - 1, 0), _LONGEST_DELAY) * random.uniform(0.5, 1.5)  # noqa: S311
+
+
+class _Retry(retry.BaseRetryStrategy):
+    """Whatever ends a job early sends it back: chunk state, not the queue, says when to give up."""
+
+    def get_retry_decision(
+        self, *, exception: BaseException, job: queue_jobs.Job
+    ) -> retry.RetryDecision:
+        del job
+        delay = exception.delay if isinstance(exception, Again) else 0.0
+        return retry.RetryDecision(retry_in={"milliseconds": int(delay * 1000)})
+
+
+def queue_of(extraction_id: int) -> str:
+    """One queue per extraction, so that a command works on its own only; a daemon takes all."""
+    return f"extraction-{extraction_id}"
+
+
+def make_app(conninfo: str, connections: int, copy_chunk: CopyChunk) -> procrastinate.App:
+    """The Procrastinate app of one agent."""
+    connector = procrastinate.PsycopgConnector(
+        conninfo=conninfo,
+        min_size=1,
+        max_size=connections,
+        timeout=deadlines.CONNECT,
+        kwargs={"application_name": "extraction-agent queue", **postgres.NETWORK},
+    )
+    app = procrastinate.App(connector=connector)
+    app.task(name=TASK, retry=_Retry())(copy_chunk)
+    return app
+
+
+def defer(connection: postgres.Connection, chunks: Iterable[tuple[int, int]]) -> None:
+    """Add jobs for (extraction, chunk) pairs, inside the caller's transaction."""
+    waiting = [
+        queue_jobs.Job(
+            queue=queue_of(extraction_id),
+            lock=None,
+            queueing_lock=f"{extraction_id}/{chunk_no}",
+            task_name=TASK,
+            task_kwargs={"extraction_id": extraction_id, "chunk_no": chunk_no},
+        )
+        for extraction_id, chunk_no in chunks
+    ]
+    if waiting:
+        manager.JobManager(SyncPsycopgConnector()).batch_defer_jobs(waiting, connection=connection)

@@ -1,0 +1,160 @@
+"""The nouns of the program and their strict models."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+DIGEST_BYTES = 4  # of each row's xxh3_64, kept per chunk so that an altered row can be named
+
+
+class Format(StrEnum):
+    """How records are kept: one JSON value a row, or a table of the same columns."""
+
+    JSON = "json"
+    TYPED = "typed"
+
+
+class Consistency(StrEnum):
+    """Whether all chunks share one snapshot of the source, or each has its own."""
+
+    SNAPSHOT = "snapshot"
+    CHUNK = "chunk"
+
+
+class Status(StrEnum):
+    """Of an extraction."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def final(self) -> bool:
+        return self not in (Status.PENDING, Status.RUNNING)
+
+
+class Strict(BaseModel):
+    """A model that refuses what it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Definition(Strict):
+    """What to extract, as the user said it; the part of a config that never holds a secret."""
+
+    table: str | None = None
+    query: str | None = None
+    parameters: dict[str, str] = Field(default_factory=dict)
+    columns: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    key: tuple[str, ...] = ()
+    watermark: str | None = None
+    overlap_seconds: float = Field(default=300.0, ge=0)
+    format: Format = Format.JSON
+    consistency: Consistency | None = None
+    chunk_rows: int | None = Field(default=None, ge=1)
+    snapshot_max_seconds: float = Field(default=6 * 3600.0, gt=0)
+
+
+class Column(Strict):
+    """One column of a relation.
+
+    type: as the source names it; sent_as: the type it has on the wire and in a typed table.
+    """
+
+    name: str
+    type: str
+    sent_as: str
+    nullable: bool = True
+
+
+class Chunk(Strict):
+    """One range of the source relation.
+
+    `low` < key ≤ `high`, each a value per key column as text, None: open. For ctid chunks the values are
+    block numbers, `low` ≤ block < `high`, of `part` of a partitioned table. For pages, a row offset.
+    """
+
+    low: tuple[str, ...] | None = None
+    high: tuple[str, ...] | None = None
+    part: str | None = None
+
+
+class Plan(Strict):
+    """How an extraction reads its relation: what every chunk has in common."""
+
+    method: Literal["whole", "key", "ctid", "keyset", "pages"]
+    relation: str  # quoted by the source's own means, or the query in parentheses
+    columns: tuple[Column, ...]
+    key: tuple[Column, ...] = ()
+    format: Format
+    consistency: Consistency
+    chunk_rows: int
+    estimated_rows: int
+    reason: str  # why this method, for --dry-run
+    restart_on_lost_snapshot: bool = False
+    condition: str | None = None  # an incremental run's filter, made by the watermark
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What one chunk's transaction wrote. hash: the sum of the rows' xxh3_64, modulo 2^64, signed."""
+
+    rows: int
+    bytes: int
+    hash: int
+    digests: bytes | None  # DIGEST_BYTES of each row's digest in the order sent
+
+
+@dataclass(slots=True)
+class Summary:
+    """An extraction as `show`, `extract --json` and the progress line see it."""
+
+    extraction_id: int
+    config: str
+    status: Status
+    rows: int
+    bytes: int
+    chunks: int
+    chunks_done: int
+    chunks_running: int
+    estimated_rows: int
+    format: Format
+    created_at: datetime
+    seconds: float
+    error: str | None = None
+    notes: list[str] = field(default_factory=list)
+    watermark: dict[str, Any] | None = None
+
+    @property
+    def rows_per_minute(self) -> float:
+        return self.rows / self.seconds * 60 if self.seconds else 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "extraction_id": self.extraction_id,
+            "config": self.config,
+            "status": self.status.value,
+            "rows": self.rows,
+            "bytes": self.bytes,
+            "chunks": self.chunks,
+            "chunks_done": self.chunks_done,
+            "seconds": round(self.seconds, 3),
+            "rows_per_minute": round(self.rows_per_minute),
+            "format": self.format.value,
+            "created_at": self.created_at.isoformat(),
+            "error": self.error,
+            "notes": self.notes,
+            "watermark": self.watermark,
+        }
+
+
+def slug(text: str) -> str:
+    """A config's default name: lower-case words joined by hyphens, at most 40 characters."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40] or "query"

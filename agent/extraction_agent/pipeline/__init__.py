@@ -1,0 +1,1 @@
+"""plan → relay → commit, and what proves it: manifest, verify; watermark; benchmark."""

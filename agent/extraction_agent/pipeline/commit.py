@@ -1,0 +1,96 @@
+"""One chunk, exactly once: claim, relay, fence, commit. Rows, manifest and chunk state are one transaction."""
+
+from dataclasses import dataclass
+
+from psycopg import sql as q
+
+from extraction_agent import copyio, deadlines, errors, postgres
+from extraction_agent.model import Chunk, Format, Manifest
+from extraction_agent.pipeline.relay import relay
+from extraction_agent.sources.protocol import Session
+from extraction_agent.store.store import Extraction, Store
+from extraction_agent.waiting import Socket, Stop
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The store's column names for one format."""
+
+    chunk: str
+    extraction: str
+    columns: tuple[str, ...]
+
+
+def names(extraction: Extraction) -> Names:
+    """How the extraction's table calls what is copied into it."""
+    if extraction.plan.format is Format.JSON:
+        return Names("chunk_no", "extraction_id", ("data",))
+    return Names("_chunk_no", "_extraction_id", tuple(column.name for column in extraction.plan.columns))
+
+
+def prefix(extraction: Extraction, chunk_no: int) -> tuple[tuple[int, str], ...]:
+    """What is put before each row: the chunk, and in a shared table the extraction."""
+    chunk = (chunk_no, "int4")
+    return (chunk,) if extraction.part is not None else (chunk, (extraction.id, "int8"))
+
+
+def stored_columns(extraction: Extraction) -> q.Composed:
+    """The columns of a stored row in the order they are sent, for COPY in either direction."""
+    named = names(extraction)
+    ours = [named.chunk] if extraction.part is not None else [named.chunk, named.extraction]
+    return q.SQL(", ").join(q.Identifier(name) for name in [*ours, *named.columns])
+
+
+def copy_chunk(
+    extraction: Extraction, chunk_no: int, session: Session, store: Store, agent: str, stop: Stop
+) -> Manifest | None:
+    """Copy one chunk. Returns None if it was done already or its extraction is over.
+
+    Raises Fenced if another attempt took over meanwhile; on any error nothing of the chunk is in the store.
+    """
+    claimed = store.claim(extraction.id, chunk_no, agent)
+    if claimed is None:
+        return None
+    attempt, chunk = claimed
+    try:
+        with store.transaction():
+            manifest = _copy(extraction, chunk_no, chunk, session, store, stop)
+            session.check_schema(extraction.plan)
+            if not store.fence(extraction.id, chunk_no, attempt, manifest):
+                raise errors.Fenced(f"Chunk {chunk_no} of extraction {extraction.id} was taken over by another attempt.")
+            if extraction.part is None and not store.finish(extraction.id):
+                raise errors.Fenced(f"Extraction {extraction.id} is no longer running.")
+    except errors.ExtractionError as error:
+        raise _told(error, extraction, session) from error.__cause__
+    return manifest
+
+
+def _copy(
+    extraction: Extraction, chunk_no: int, chunk: Chunk, session: Session, store: Store, stop: Stop
+) -> Manifest:
+    connection = store.connection
+    stalled = errors.StoreUnavailable(
+        f"{store.where}: not a byte taken for {deadlines.STALL:g} s; the server or the network is stalled."
+    )
+    statement = q.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(
+        q.SQL(extraction.table), stored_columns(extraction)  # type: ignore[arg-type]
+    )
+    stream = session.stream(extraction.plan, chunk, prefix(extraction, chunk_no), stop)
+    with postgres.translated(postgres.STORE, store.where):
+        sink = copyio.CopyIn(
+            connection.pgconn, statement.as_bytes(connection), Socket(connection.fileno(), stop, deadlines.STALL, stalled)
+        )
+        return relay(stream, sink, f"extraction {extraction.id}, chunk {chunk_no}")
+
+
+def _told(error: errors.ExtractionError, extraction: Extraction, session: Session) -> errors.ExtractionError:
+    """A refusal that a changed schema explains is told as that."""
+    if error.transient or isinstance(error, errors.Fenced | errors.Cancelled) or not session.usable:
+        return error
+    try:
+        session.check_schema(extraction.plan)
+    except errors.SchemaChanged as changed:
+        return changed
+    except errors.ExtractionError:
+        return error
+    return error

@@ -1,0 +1,77 @@
+"""A lane: one source session and one store connection, used by one thread at a time and kept for the next chunk."""
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from extraction_agent.sources.protocol import Session, Source
+from extraction_agent.store.store import Extraction, Store
+
+Key = tuple[int, str | None]  # extraction, snapshot
+
+
+@dataclass(slots=True)
+class Lane:
+    """Connections of one thread."""
+
+    key: Key
+    session: Session
+    store: Store
+
+    def close(self) -> None:
+        self.session.close()
+        self.store.close()
+
+
+class Lanes:
+    """Idle lanes by extraction and snapshot; opens what is missing. Safe for many threads."""
+
+    def __init__(self, open_source: Callable[[Extraction], Source], open_store: Callable[[], Store]) -> None:
+        self._open_source, self._open_store = open_source, open_store
+        self._idle: dict[Key, list[Lane]] = defaultdict(list)
+        self._sources: dict[int, Source] = {}
+        self._lock = threading.Lock()
+
+    def source(self, extraction: Extraction) -> Source:
+        """The extraction's source, checked once."""
+        with self._lock:
+            if extraction.id not in self._sources:
+                self._sources[extraction.id] = self._open_source(extraction)
+            return self._sources[extraction.id]
+
+    def take(self, extraction: Extraction) -> Lane:
+        """An idle lane of this extraction and snapshot, or a new one."""
+        key = (extraction.id, extraction.snapshot)
+        with self._lock:
+            stale = [k for k in self._idle if k[0] == key[0] and k != key]
+            closing = [lane for k in stale for lane in self._idle.pop(k)]
+            lane = self._idle[key].pop() if self._idle[key] else None
+        for old in closing:
+            old.close()
+        if lane is not None:
+            return lane
+        session = self.source(extraction).session(extraction.snapshot)
+        try:
+            return Lane(key, session, self._open_store())
+        except BaseException:
+            session.close()
+            raise
+
+    def give_back(self, lane: Lane) -> None:
+        """Keep a lane that is at rest; close one that is not."""
+        if lane.session.usable and lane.store.usable:
+            with self._lock:
+                self._idle[lane.key].append(lane)
+        else:
+            lane.close()
+
+    def forget(self, extraction_id: int | None = None) -> None:
+        """Close the idle lanes of an extraction, or all."""
+        with self._lock:
+            keys = [key for key in self._idle if extraction_id in (None, key[0])]
+            closing = [lane for key in keys for lane in self._idle.pop(key)]
+            for known in [k for k in self._sources if extraction_id in (None, k)]:
+                del self._sources[known]
+        for lane in closing:
+            lane.close()

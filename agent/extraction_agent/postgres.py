@@ -1,0 +1,127 @@
+"""Connections to PostgreSQL, for sources and store alike: deadlines on every wait, errors as sentences."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg.abc import PQGen
+
+from extraction_agent import deadlines, errors
+
+RV = TypeVar("RV")
+
+NETWORK = {
+    "connect_timeout": int(deadlines.CONNECT),
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 5,
+    "tcp_user_timeout": int(deadlines.NETWORK_DEAD * 1000),
+}
+# SQLSTATEs that may pass by themselves: connection, resources but a full disk, shutdown, conflict, locks.
+_TRANSIENT = ("08", "53", "57P", "40", "55P03")
+_DISK_FULL = "53100"
+_AUTHENTICATION = ("28", "3D000", "42501")
+
+
+class Connection(psycopg.Connection[tuple[Any, ...]]):
+    """A connection whose every wait ends: a server that does not answer closes it."""
+
+    deadline: float | None = deadlines.STATEMENT
+
+    def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
+        limit = timeout or self.deadline
+        begun = time.monotonic()
+        try:
+            return super().wait(gen, interval, limit)
+        except psycopg.OperationalError as error:
+            if error.sqlstate is None and limit and time.monotonic() - begun >= limit:
+                self.pgconn.finish()
+                raise psycopg.OperationalError(f"no answer within {limit:g} s") from error
+            raise
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Give the statements inside another deadline."""
+        before, self.deadline = self.deadline, seconds
+        try:
+            yield
+        finally:
+            self.deadline = before
+
+
+def connect(conninfo: str, *, application_name: str, autocommit: bool = True) -> Connection:
+    """Open a connection with time-outs on the client, the network and (for a lost client) the server.
+
+    Raises psycopg.Error; callers translate it with the side they are on.
+    """
+    connection = Connection.connect(
+        conninfo, autocommit=autocommit, application_name=application_name, **NETWORK  # type: ignore[arg-type]
+    )
+    return connection
+
+
+def describe(error: psycopg.Error) -> str:
+    """The server's message and detail in one line, without a trailing stop."""
+    diagnostics = error.diag
+    parts = [diagnostics.message_primary, diagnostics.message_detail, diagnostics.message_hint]
+    text = "; ".join(part for part in parts if part) or str(error)
+    return " ".join(text.split()).rstrip(".")
+
+
+def is_transient(error: psycopg.Error) -> bool:
+    """Whether the same statement may succeed later without anyone doing anything."""
+    state = error.sqlstate
+    if state is None:  # the connection broke, or never stood
+        return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    return state.startswith(_TRANSIENT) and state != _DISK_FULL
+
+
+Translation = tuple[type[errors.ExtractionError], type[errors.ExtractionError]]
+SOURCE: Translation = (errors.SourceError, errors.SourceUnavailable)
+STORE: Translation = (errors.StoreError, errors.StoreUnavailable)
+
+
+def translate(error: psycopg.Error, side: Translation, where: str) -> errors.ExtractionError:
+    """A driver's error as ours: `where` names the database, e.g. "source db1:5432/shop"."""
+    permanent, transient = side
+    kind = transient if is_transient(error) else permanent
+    return kind(f"{where}: {describe(error)}{advice(error)}.")
+
+
+def advice(error: psycopg.Error) -> str:
+    """What the person can do about it, where the server's own words do not say."""
+    state = error.sqlstate
+    if state is None:
+        text = str(error)
+        for needle, hint in _CONNECT_ADVICE:
+            if needle in text:
+                return f" – {hint}"
+        return ""
+    return next((f" – {hint}" for prefix, hint in _STATE_ADVICE if state.startswith(prefix)), "")
+
+
+_CONNECT_ADVICE = (
+    ("password authentication failed", "check the user and the password"),
+    ("no password supplied", "give the password in the URL, by --secret NAME or in PGPASSWORD"),
+    ("resolve host", "check the host name in the URL"),
+    ("Name or service not known", "check the host name in the URL"),
+    ("Connection refused", "check that the server runs and that host and port are right"),
+    ("does not exist", "check the database and user names in the URL"),
+    ("no answer within", "the server is stalled or the network drops its packets"),
+)
+_STATE_ADVICE = (
+    ("42501", "grant the role what is missing"),
+    (_DISK_FULL, "free space there, then `extractctl resume` the extraction"),
+    ("53300", "the server has no connection left; it is tried again"),
+)
+
+
+@contextmanager
+def translated(side: Translation, where: str | Callable[[], str]) -> Iterator[None]:
+    """Turn psycopg's errors inside the block into ours."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise translate(error, side, where if isinstance(where, str) else where()) from error

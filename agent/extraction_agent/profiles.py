@@ -1,0 +1,130 @@
+"""Profiles: named sets of tuning settings, small YAML files under a strict model."""
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError
+
+from extraction_agent import errors
+from extraction_agent.model import Strict
+
+_PACKAGED = Path(__file__).parent / "tuning_profiles"  # in a wheel; a checkout has them at its top
+_DIRECTORY = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[2] / "tuning_profiles"
+
+
+class Reading(Strict):
+    """How a relation is read."""
+
+    method: Literal["ranges", "offset"] = Field(
+        "ranges", description="ranges: chunks of a key or of blocks; offset: LIMIT/OFFSET pages, the old way"
+    )
+    chunks_in_flight: int = Field(2, ge=1, le=64, description="chunks copied at once by one agent")
+    page_rows: int = Field(1000, ge=1, le=1_000_000, description="rows of a LIMIT/OFFSET page")
+
+
+class Batch(Strict):
+    """How rows are written."""
+
+    method: Literal["copy", "insert"] = Field(
+        "copy", description="copy: one COPY and one commit a chunk; insert: one INSERT and one commit a row"
+    )
+    chunk_rows: int = Field(100_000, ge=1, le=100_000_000, description="rows a chunk aims at")
+
+
+class Pool(Strict):
+    """The pool of connections to the store."""
+
+    maximum: int = Field(10, ge=2, le=1000, description="connections at most")
+
+
+class Settings(Strict):
+    """All settings that exist so far."""
+
+    reading: Reading = Field(default_factory=Reading)
+    batch: Batch = Field(default_factory=Batch)
+    pool: Pool = Field(default_factory=Pool)
+
+
+class Profile(Strict):
+    """A profile file."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")
+    description: str
+    extends: str | None = Field(None, description="a shipped profile whose settings this one changes")
+    settings: Settings = Field(default_factory=Settings)
+
+
+def shipped() -> list[str]:
+    """Names of the profiles that come with the program."""
+    return sorted(path.stem for path in _DIRECTORY.glob("*.yml"))
+
+
+def load(name: str) -> Profile:
+    """A shipped profile by name, or one from a file. Raises UsageError that names the nearest key or name."""
+    return _build(name, ())
+
+
+def _build(name: str, seen: tuple[str, ...]) -> Profile:
+    text = _read(name)
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise errors.UsageError(f"Profile {name} is not YAML: {' '.join(str(error).split())}.") from error
+    if not isinstance(data, dict):
+        raise errors.UsageError(f"Profile {name} is not a mapping with name, description and settings.")
+    base = data.get("extends")
+    if base is not None:
+        if base in seen:
+            raise errors.UsageError(f"Profile {name} extends itself: {' → '.join([*seen, base])}.")
+        parent = _build(str(base), (*seen, name)).settings.model_dump()
+        data["settings"] = _merged(parent, data.get("settings") or {})
+    try:
+        return Profile.model_validate(data)
+    except ValidationError as error:
+        raise errors.UsageError(f"Profile {name}: {explain(error, Profile)}") from error
+
+
+def _read(name: str) -> str:
+    if "/" in name or name.endswith((".yml", ".yaml")):
+        try:
+            return Path(name).read_text(encoding="utf-8")
+        except OSError as error:
+            raise errors.UsageError(f"Profile file {name} cannot be read: {error.strerror}.") from error
+    if name not in shipped():
+        near = difflib.get_close_matches(name, shipped(), n=1)
+        hint = f" Did you mean {near[0]}?" if near else f" Shipped are {', '.join(shipped())}."
+        raise errors.UsageError(f"There is no profile {name}.{hint}")
+    return (_DIRECTORY / f"{name}.yml").read_text(encoding="utf-8")
+
+
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        merged[key] = _merged(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+    return merged
+
+
+def explain(error: ValidationError, model: type[Strict]) -> str:
+    """A validation error as sentences; an unknown key with the nearest known one."""
+    sentences = []
+    for item in error.errors(include_url=False):
+        path = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "extra_forbidden":
+            known = _keys_at(model, item["loc"][:-1])
+            near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}."
+            sentences.append(f"unknown key {path}: {hint}")
+        else:
+            sentences.append(f"{path}: {item['msg'][0].lower()}{item['msg'][1:]}.")
+    return " ".join(sentences)
+
+
+def _keys_at(model: type[Strict], path: tuple[int | str, ...]) -> list[str]:
+    for part in path:
+        annotation = model.model_fields[str(part)].annotation
+        assert isinstance(annotation, type)
+        assert issubclass(annotation, Strict)
+        model = annotation
+    return list(model.model_fields)

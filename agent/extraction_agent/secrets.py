@@ -1,0 +1,49 @@
+"""Passwords of sources: never in the store; found by name where an operator put them."""
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+from extraction_agent import errors
+
+_ENVIRONMENT = "EXTRACTION_SECRET_"
+
+
+def split(url: str) -> tuple[str, str | None]:
+    """A URL without its password, and the password. Raises UsageError for a password among the parameters."""
+    parts = urlsplit(url)
+    if re.search(r"(^|&)(password|passwd|sslpassword)=", parts.query):
+        raise errors.UsageError(
+            "A password among the URL's parameters would be kept in the store: put it before the @, or use --secret."
+        )
+    if parts.password is None:
+        return url, None
+    user, _, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{user.split(':', 1)[0]}@{host}")), unquote(parts.password)
+
+
+def join(url: str, password: str | None) -> str:
+    """The reverse of split."""
+    if password is None:
+        return url
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    if not at:
+        raise errors.UsageError("A password needs a user: write scheme://user@host/database.")
+    return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}"))
+
+
+def resolve(name: str) -> str:
+    """The secret of a name: a systemd credential, else an environment variable. Raises UsageError."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        raise errors.UsageError(f"A secret's name holds letters, digits, - and _ only; {name!r} does not.")
+    variable = _ENVIRONMENT + name.upper().replace("-", "_")
+    directory = os.environ.get("CREDENTIALS_DIRECTORY")
+    if directory and (path := Path(directory) / name).is_file():
+        return path.read_text(encoding="utf-8").rstrip("\n")
+    if variable in os.environ:
+        return os.environ[variable]
+    raise errors.UsageError(
+        f"The secret {name} is not here: set {variable}, or give it as a systemd credential (LoadCredential={name}:…)."
+    )

@@ -1,0 +1,39 @@
+"""Kinds of databases that rows are read from."""
+
+from urllib.parse import urlsplit
+
+from extraction_agent import errors
+from extraction_agent.sources.protocol import Source
+
+_SCHEMES = {
+    "postgresql": "postgresql", "postgres": "postgresql",
+    "mysql": "mysql", "mariadb": "mysql",
+    "sqlite": "sqlite",
+}  # fmt: skip
+
+
+def kind_of(url: str) -> str:
+    """The kind of database a URL names. Raises UsageError."""
+    scheme = urlsplit(url).scheme
+    if scheme not in _SCHEMES:
+        raise errors.UsageError(
+            f"A source URL begins with one of {', '.join(f'{name}://' for name in _SCHEMES)}; "
+            f"this one with {scheme + '://' if scheme else 'no scheme at all'}."
+        )
+    return _SCHEMES[scheme]
+
+
+def open_source(url: str) -> Source:
+    """The source a URL names, password included. Nothing is connected yet. Raises UsageError."""
+    kind = kind_of(url)
+    if kind == "postgresql":
+        from extraction_agent.sources import postgresql
+
+        return postgresql.Source(url)
+    if kind == "mysql":
+        from extraction_agent.sources import mysql
+
+        return mysql.Source(url)
+    from extraction_agent.sources import sqlite
+
+    return sqlite.Source(url)

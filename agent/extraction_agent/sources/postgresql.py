@@ -1,0 +1,219 @@
+"""PostgreSQL 14 to 18 as a source: COPY in binary, one snapshot shared by many sessions, a standby too."""
+
+import threading
+from typing import Any
+
+import psycopg
+from psycopg import pq
+from psycopg import sql as q
+from psycopg.conninfo import conninfo_to_dict
+
+from extraction_agent import deadlines, errors, postgres, sql
+from extraction_agent.copyio import CopyOut
+from extraction_agent.model import Chunk, Consistency, Definition, Plan
+from extraction_agent.sources import postgresql_catalog as catalog
+from extraction_agent.sources import postgresql_planner as planner
+from extraction_agent.sources import protocol
+from extraction_agent.sources.postgresql_statements import Prefix, copy_out
+from extraction_agent.waiting import Socket, Stop
+
+_OLDEST = 140000
+_LOST_SNAPSHOT = ("22023", "58P01", "55000")  # SET TRANSACTION SNAPSHOT of one that is gone
+
+
+class Source:
+    """A PostgreSQL database. Raises UsageError for a server that cannot be read safely."""
+
+    kind = "postgresql"
+    shares_snapshots = True
+
+    def __init__(self, conninfo: str) -> None:
+        self._conninfo = conninfo
+        parts = conninfo_to_dict(conninfo)
+        self.where = f"source {parts.get('host', 'localhost')}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"
+        self._checked = threading.Lock()
+        self._known_good = False
+
+    def plan(self, definition: Definition, chunk_rows: int) -> protocol.Planned:
+        connection = self.connect()
+        snapshot: Snapshot | None = None
+        try:
+            with self._errors(), connection.within(deadlines.PLAN):
+                relation = catalog.find(connection, definition)
+                if definition.key or definition.consistency is Consistency.SNAPSHOT or definition.watermark:
+                    snapshot = self._snapshot(relation.sql if relation.oid else None)
+                    self._join(connection, snapshot.token)
+                result = planner.cut(connection, definition, relation, chunk_rows)
+                explained = planner.explain(connection, result.plan, result.chunks[0])
+            if result.plan.consistency is Consistency.SNAPSHOT and snapshot is None:
+                snapshot = self.hold_snapshot(result.plan)
+            elif result.plan.consistency is Consistency.CHUNK and snapshot is not None:
+                snapshot.close()
+                snapshot = None
+        except BaseException:
+            if snapshot is not None:
+                snapshot.close()
+            raise
+        finally:
+            connection.close()
+        return protocol.Planned(result.plan, result.chunks, result.notes, _explain_text(explained), snapshot)
+
+    def hold_snapshot(self, plan: Plan) -> "Snapshot":
+        with self._errors():
+            is_query = plan.relation.startswith("(")
+            return self._snapshot(None if is_query else q.SQL(plan.relation))  # type: ignore[arg-type]
+
+    def _snapshot(self, lock: q.Composable | None) -> "Snapshot":
+        connection = self.connect()
+        try:
+            return Snapshot(connection, lock)
+        except BaseException:
+            connection.close()
+            raise
+
+    def session(self, snapshot_token: str | None) -> "Session":
+        connection = self.connect()
+        try:
+            if snapshot_token is not None:
+                with self._errors():
+                    self._join(connection, snapshot_token)
+        except BaseException:
+            connection.close()
+            raise
+        return Session(self, connection)
+
+    def _join(self, connection: postgres.Connection, token: str) -> None:
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        try:
+            connection.execute(q.SQL("SET TRANSACTION SNAPSHOT {}").format(q.Literal(token)))
+        except psycopg.Error as error:
+            if error.sqlstate in _LOST_SNAPSHOT:
+                raise errors.SnapshotLost(f"{self.where}: the snapshot {token} is gone.") from error
+            raise
+
+    def connect(self) -> postgres.Connection:
+        """A session with everything pinned. Raises SourceUnavailable, SourceError, UsageError."""
+        with self._errors():
+            connection = postgres.connect(self._conninfo, application_name="extraction-agent source")
+            try:
+                connection.execute(sql.load(catalog.PACKAGE, "postgresql_session"))
+                try:
+                    connection.execute(sql.load(catalog.PACKAGE, "postgresql_check_interval"))
+                except psycopg.errors.InvalidParameterValue:
+                    pass  # a platform that cannot tell; keepalives still end it
+                with self._checked:
+                    if not self._known_good:
+                        self._check_server(connection)
+                        self._known_good = True
+            except BaseException:
+                connection.close()
+                raise
+        return connection
+
+    def _check_server(self, connection: postgres.Connection) -> None:
+        row = connection.execute(sql.load(catalog.PACKAGE, "postgresql_server")).fetchone()
+        assert row is not None
+        version, _standby, backend = row
+        if version < _OLDEST:
+            raise errors.UsageError(
+                f"{self.where} is PostgreSQL {version // 10000}; 14 is the oldest whose block ranges can be scanned."
+            )
+        if backend != connection.pgconn.backend_pid:
+            self._check_pooler(connection, backend)
+
+    def _check_pooler(self, connection: postgres.Connection, backend: int) -> None:
+        """Refuse a pooler that gives each transaction another server: settings and snapshots would not hold.
+
+        In session mode a server belongs to us until we leave. So a second client, while we are connected, must
+        get another one, and ours must stay the same while that client keeps its own busy.
+        """
+        with postgres.connect(self._conninfo, application_name="extraction-agent probe", autocommit=False) as other:
+            theirs = other.execute("SELECT pg_backend_pid()").fetchone()
+            ours = connection.execute("SELECT pg_backend_pid()").fetchone()
+        if theirs == (backend,) or ours != (backend,):
+            raise errors.UsageError(
+                f"{self.where} is a pooler in transaction mode, which gives every transaction another session: the "
+                "settings and the snapshot that keep an extraction exact would be lost. Use a pool in session mode "
+                "(PgBouncer: pool_mode=session), or the server's own address."
+            )
+
+    def _errors(self) -> Any:
+        return postgres.translated(postgres.SOURCE, self.where)
+
+
+class Snapshot:
+    """An exported snapshot, and a lock that keeps its relation from being rewritten or truncated under it."""
+
+    def __init__(self, connection: postgres.Connection, lock: q.Composable | None) -> None:
+        self._connection = connection
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        if lock is not None:  # before the snapshot: a rewrite that commits later would leave the table empty to it
+            connection.execute(q.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(lock))
+        row = connection.execute(sql.load(catalog.PACKAGE, "postgresql_snapshot")).fetchone()
+        assert row is not None
+        self.token: str = row[0]
+        self.facts: dict[str, Any] = row[1]
+
+    @property
+    def alive(self) -> bool:
+        try:
+            self._connection.execute("SELECT 1")
+        except psycopg.Error:
+            return False
+        return True
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class Session:
+    """One thread's connection."""
+
+    def __init__(self, source: Source, connection: postgres.Connection) -> None:
+        self._source, self._connection = source, connection
+
+    def stream(self, plan: Plan, chunk: Chunk, prefix: Prefix, stop: Stop) -> CopyOut:
+        connection = self._connection
+        stalled = errors.SourceUnavailable(
+            f"{self._source.where}: not a byte for {deadlines.STALL:g} s; the server or the network is stalled."
+        )
+        socket = Socket(connection.fileno(), stop, deadlines.STALL, stalled)
+        return CopyOut(connection.pgconn, copy_out(plan, chunk, prefix).as_bytes(connection), socket)
+
+    def check_schema(self, plan: Plan) -> None:
+        """Raise SchemaChanged if a planned column is gone or of another type."""
+        with self._source._errors():
+            try:
+                now = catalog.columns_of(self._connection, q.SQL(plan.relation))  # type: ignore[arg-type]
+            except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
+                raise errors.SchemaChanged(f"{self._source.where}: {postgres.describe(error)}.") from error
+        change = catalog.describe_change(plan.columns, now)
+        if change:
+            raise errors.SchemaChanged(
+                f"{self._source.where}: {change}, since the extraction was planned. Start a new one."
+            )
+
+    @property
+    def usable(self) -> bool:
+        return self._connection.pgconn.transaction_status in (
+            pq.TransactionStatus.IDLE, pq.TransactionStatus.INTRANS,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        self._connection.pgconn.finish()
+
+
+def _explain_text(node: dict[str, Any], depth: int = 0) -> str:
+    """A plan as a few lines: node, relation, index, condition, rows."""
+    facts = [node["Node Type"]]
+    if name := node.get("Relation Name"):
+        facts.append(f"on {name}")
+    if index := node.get("Index Name"):
+        facts.append(f"using {index}")
+    for field in ("Index Cond", "TID Cond", "Filter"):
+        if condition := node.get(field):
+            facts.append(f"{field.lower()} {condition}")
+    facts.append(f"(about {node['Plan Rows']:,} rows)")
+    lines = ["  " * depth + " ".join(facts)]
+    lines += [_explain_text(child, depth + 1) for child in node.get("Plans", [])]
+    return "\n".join(lines)

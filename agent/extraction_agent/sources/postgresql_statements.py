@@ -1,0 +1,69 @@
+"""The statements that read one chunk from PostgreSQL."""
+
+from psycopg import sql as q
+
+from extraction_agent.model import Chunk, Column, Format, Plan
+
+Prefix = tuple[tuple[int, str], ...]  # (value, type) of columns put before a row's own
+
+
+def copy_out(plan: Plan, chunk: Chunk, prefix: Prefix) -> q.Composed:
+    """COPY of one chunk, the prefix before each row."""
+    return q.SQL("COPY ({}) TO STDOUT (FORMAT binary)").format(select(plan, chunk, prefix))
+
+
+def select(plan: Plan, chunk: Chunk, prefix: Prefix = ()) -> q.Composed:
+    """The SELECT of one chunk: the columns, or one JSON value made of them."""
+    before = [q.SQL("{}::{}").format(q.Literal(value), q.SQL(type_)) for value, type_ in prefix]  # type: ignore[arg-type]
+    if plan.format is Format.TYPED:
+        listed = [_sent(column) for column in plan.columns]
+        return q.SQL("SELECT {} FROM {}{}").format(
+            q.SQL(", ").join([*before, *listed]), _from(plan, chunk), where(plan, chunk)
+        )
+    named = q.SQL(", ").join(q.Identifier(column.name) for column in plan.columns)
+    return q.SQL("SELECT {} FROM (SELECT {} FROM {}{}) AS record").format(
+        q.SQL(", ").join([*before, q.SQL("row_to_json(record)")]), named, _from(plan, chunk), where(plan, chunk)
+    )
+
+
+def where(plan: Plan, chunk: Chunk) -> q.Composable:
+    """The condition that picks a chunk's rows, or nothing."""
+    parts: list[q.Composable] = []
+    if plan.method == "ctid":
+        low, high = chunk.low or ("0",), chunk.high
+        parts.append(q.SQL("ctid >= {}::tid").format(q.Literal(f"({low[0]},0)")))
+        if high is not None:
+            parts.append(q.SQL("ctid < {}::tid").format(q.Literal(f"({high[0]},0)")))
+    elif plan.method == "key":
+        for values, operator in ((chunk.low, ">"), (chunk.high, "<=")):
+            if values is not None:
+                parts.append(
+                    q.SQL("{} {} {}").format(_tuple(plan.key), q.SQL(operator), _values(plan.key, values))  # type: ignore[arg-type]
+                )
+    if plan.condition is not None:
+        parts.append(q.SQL(plan.condition))  # type: ignore[arg-type]
+    return q.SQL(" WHERE {}").format(q.SQL(" AND ").join(parts)) if parts else q.SQL("")
+
+
+def _from(plan: Plan, chunk: Chunk) -> q.Composable:
+    if chunk.part is not None:
+        return q.SQL("ONLY {}").format(q.SQL(chunk.part))  # type: ignore[arg-type]
+    return q.SQL(plan.relation)  # type: ignore[arg-type]
+
+
+def _sent(column: Column) -> q.Composable:
+    name = q.Identifier(column.name)
+    return name if column.sent_as == column.type else q.SQL("{}::{}").format(name, q.SQL(column.sent_as))  # type: ignore[arg-type]
+
+
+def _tuple(key: tuple[Column, ...]) -> q.Composable:
+    names = q.SQL(", ").join(q.Identifier(column.name) for column in key)
+    return q.SQL("({})").format(names) if len(key) > 1 else names
+
+
+def _values(key: tuple[Column, ...], values: tuple[str, ...]) -> q.Composable:
+    typed = q.SQL(", ").join(
+        q.SQL("{}::{}").format(q.Literal(value), q.SQL(column.type))  # type: ignore[arg-type]
+        for column, value in zip(key, values, strict=True)
+    )
+    return q.SQL("({})").format(typed) if len(key) > 1 else typed

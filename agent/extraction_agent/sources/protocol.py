@@ -1,0 +1,86 @@
+"""What a kind of database must offer to be a source. Adding one is adding one file beside this."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from extraction_agent.copyio import Block
+from extraction_agent.model import Chunk, Definition, Plan
+from extraction_agent.waiting import Stop
+
+
+class Stream(Protocol):
+    """One chunk's rows, each a message of PostgreSQL's binary COPY: chunk number, then the columns."""
+
+    rows: int  # as the source counted them; known once iterated to the end
+
+    def __iter__(self) -> Iterator[Block]:
+        """Yield blocks of messages; a block must not be kept."""
+        ...
+
+
+class Session(Protocol):
+    """One connection to the source, used by one thread; lives over many chunks."""
+
+    def stream(self, plan: Plan, chunk: Chunk, prefix: tuple[tuple[int, str], ...], stop: Stop) -> Stream:
+        """Read one chunk. prefix: (value, "int4" or "int8") columns to put before each row's own.
+
+        Raises SourceError, SourceUnavailable, SnapshotLost, SchemaChanged, Cancelled.
+        """
+        ...
+
+    def check_schema(self, plan: Plan) -> None:
+        """Raise SchemaChanged if the relation no longer has the planned columns."""
+        ...
+
+    @property
+    def usable(self) -> bool:
+        """Whether the session may serve another chunk."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Snapshot(Protocol):
+    """One view of the source that all chunks of a run share."""
+
+    token: str  # what another session, also on another host, needs to read the same view
+    facts: dict[str, Any]  # what a watermark needs to know about it
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can still be read."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan with its chunks and what a person should know about it."""
+
+    plan: Plan
+    chunks: list[Chunk]
+    notes: list[str]
+    explain: str  # how the source will run the first chunk
+    snapshot: Snapshot | None  # held since the plan was made, if the plan needs one
+
+
+class Source(Protocol):
+    """A database that rows are read from."""
+
+    kind: str  # extraction_configs.source_type
+    where: str  # for messages: host, port and database, never a password
+    shares_snapshots: bool  # whether several sessions can read one snapshot
+
+    def plan(self, definition: Definition, chunk_rows: int) -> Planned:
+        """Look at the relation and cut it into chunks. Raises UsageError, SourceError."""
+        ...
+
+    def hold_snapshot(self, plan: Plan) -> Snapshot:
+        """Take a new snapshot and hold it until closed."""
+        ...
+
+    def session(self, snapshot_token: str | None) -> Session:
+        """Open a connection for one thread. Raises SnapshotLost if the token's snapshot is gone."""
+        ...

@@ -1,0 +1,15 @@
+-- The tables that hold a relation's rows, with their blocks: itself, its partitions, its children.
+WITH RECURSIVE tree (oid) AS (
+    SELECT %(relation)s::oid
+    UNION
+    SELECT i.inhrelid FROM pg_inherits AS i JOIN tree AS t ON i.inhparent = t.oid
+)
+SELECT
+    format('%%I.%%I', n.nspname, c.relname) AS name,
+    pg_relation_size(c.oid) / current_setting('block_size')::bigint AS blocks,
+    has_table_privilege(c.oid, 'SELECT') AS readable
+FROM tree AS t
+JOIN pg_class AS c ON c.oid = t.oid
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'm')
+ORDER BY c.oid

@@ -1,0 +1,15 @@
+-- What every session at a source pins, so that the same row has the same bytes whoever reads it.
+SET client_encoding = 'UTF8';
+SET TimeZone = 'UTC';
+SET DateStyle = 'ISO, YMD';
+SET IntervalStyle = 'postgres';
+SET extra_float_digits = 1;
+SET bytea_output = 'hex';
+SET lc_monetary = 'C';
+-- A policy that would hide rows raises an error instead: never silently fewer.
+SET row_security = off;
+SET default_transaction_read_only = on;
+SET statement_timeout = 0;
+SET idle_in_transaction_session_timeout = 0;
+SET lock_timeout = '10s';
+SET jit = off;

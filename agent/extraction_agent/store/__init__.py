@@ -1,0 +1,1 @@
+"""The PostgreSQL database that holds configs, extractions, chunks, records and the job queue."""

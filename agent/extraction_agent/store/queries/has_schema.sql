@@ -1,0 +1,1 @@
+SELECT to_regclass('extraction_schema') IS NOT NULL

@@ -1,0 +1,1 @@
+INSERT INTO extraction_schema (version, name, checksum) VALUES (%(version)s, %(name)s, %(checksum)s)

@@ -1,0 +1,1 @@
+ALTER TABLE {part} RESET (autovacuum_enabled)

@@ -1,0 +1,1 @@
+SELECT version, checksum FROM extraction_schema ORDER BY version

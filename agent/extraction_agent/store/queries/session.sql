@@ -1,0 +1,11 @@
+-- The same pins as at a source, so that a record is stored and read again as the bytes that came.
+SET client_encoding = 'UTF8';
+SET TimeZone = 'UTC';
+SET DateStyle = 'ISO, YMD';
+SET IntervalStyle = 'postgres';
+SET extra_float_digits = 1;
+SET bytea_output = 'hex';
+SET lc_monetary = 'C';
+SET lock_timeout = '30s';
+SET jit = off;
+SET client_min_messages = 'warning'

@@ -1,0 +1,1 @@
+UPDATE extractions SET part = %(part)s, attached = false WHERE id = %(extraction_id)s

@@ -1,0 +1,26 @@
+-- Extractions with what their chunks add up to, newest first.
+SELECT
+    e.id, c.name, e.status,
+    coalesce(k.rows, 0)::bigint AS rows,
+    coalesce(k.bytes, 0)::bigint AS bytes,
+    k.chunks, k.done, k.running,
+    (e.plan ->> 'estimated_rows')::bigint AS estimated_rows,
+    e.plan ->> 'format' AS format,
+    e.created_at,
+    extract(epoch FROM coalesce(e.finished_at, clock_timestamp()) - e.started_at)::float8 AS seconds,
+    e.error, e.notes, e.watermark
+FROM extractions AS e
+JOIN extraction_configs AS c ON c.id = e.config_id
+CROSS JOIN LATERAL (
+    SELECT
+        count(*) AS chunks,
+        count(*) FILTER (WHERE state = 'done') AS done,
+        count(*) FILTER (WHERE state = 'running') AS running,
+        sum(k.rows) AS rows,
+        sum(k.bytes) AS bytes
+    FROM extraction_chunks AS k
+    WHERE k.extraction_id = e.id
+) AS k
+WHERE (%(extraction_id)s::bigint IS NULL OR e.id = %(extraction_id)s)
+ORDER BY e.id DESC
+LIMIT %(limit)s

@@ -1,0 +1,375 @@
+"""The one caller of the store's SQL. Each method is one round trip or one transaction; errors are ours."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg import sql as q
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.types.json import Jsonb
+
+from extraction_agent import deadlines, errors, model, postgres, sql
+from extraction_agent.store import migrate
+
+_QUERIES = "extraction_agent.store.queries"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A saved description of what to extract. source_url never holds a password."""
+
+    id: int
+    name: str
+    source_type: str
+    source_url: str
+    secret: str | None
+    definition: model.Definition
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """One run of a config, as its workers need it."""
+
+    id: int
+    config: Config
+    status: model.Status
+    plan: model.Plan
+    profile: dict[str, Any]
+    target: str
+    part: str | None
+    attached: bool
+    snapshot: str | None
+    watermark: dict[str, Any] | None
+
+    @property
+    def table(self) -> str:
+        """Where its rows are written: its part, else the table itself."""
+        return self.part or self.target
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRow:
+    """A chunk with its state, for verify and `show`."""
+
+    no: int
+    range: model.Chunk
+    state: str
+    attempt: int
+    failures: int
+    error: str | None
+    agent: str | None
+    rows: int | None
+    bytes: int | None
+    hash: int | None
+
+
+class Store:
+    """One connection to the store. Not for two threads at once; raises StoreError, StoreUnavailable."""
+
+    def __init__(self, conninfo: str, application_name: str = "extraction-agent", check: bool = True) -> None:
+        self.conninfo = conninfo
+        try:
+            parts = conninfo_to_dict(conninfo)
+        except psycopg.ProgrammingError as error:
+            raise errors.UsageError(f"The store URL cannot be read: {postgres.describe(error)}.") from None
+        self.where = f"store {parts.get('host', 'localhost')}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"
+        with self._errors():
+            self.connection = postgres.connect(conninfo, application_name=application_name)
+        try:
+            with self._errors():
+                self.connection.execute(sql.load(_QUERIES, "session"))
+                if check:
+                    migrate.check(self.connection)
+        except BaseException:
+            self.connection.close()
+            raise
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.connection.close()
+
+    @property
+    def usable(self) -> bool:
+        return self.connection.pgconn.transaction_status == psycopg.pq.TransactionStatus.IDLE
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        with postgres.translated(postgres.STORE, self.where):
+            yield
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with self._errors(), self.connection.transaction():
+            yield
+
+    def _run(self, name: LiteralString, **values: Any) -> psycopg.Cursor[tuple[Any, ...]]:
+        with self._errors():
+            return self.connection.execute(sql.load(_QUERIES, name), values)
+
+    def _one(self, name: LiteralString, **values: Any) -> tuple[Any, ...] | None:
+        return self._run(name, **values).fetchone()
+
+    def _compose(self, name: LiteralString, **parts: q.Composable) -> None:
+        with self._errors():
+            self.connection.execute(q.SQL(sql.load(_QUERIES, name)).format(**parts))
+
+    # Schema
+
+    def migrate(self) -> list[migrate.Migration]:
+        with self._errors():
+            return migrate.migrate(self.connection)
+
+    def versions(self) -> dict[int, str]:
+        with self._errors():
+            return migrate.current(self.connection)
+
+    # Configs
+
+    def save_config(
+        self, name: str, source_type: str, source_url: str, secret: str | None, definition: model.Definition
+    ) -> Config:
+        row = self._one(
+            "upsert_config",
+            name=name,
+            source_type=source_type,
+            source_url=source_url,
+            secret=secret,
+            definition=Jsonb(definition.model_dump(mode="json")),
+        )
+        assert row is not None
+        return Config(row[0], name, source_type, source_url, secret, definition)
+
+    def config(self, name: str) -> Config | None:
+        row = self._one("config_by_name", name=name)
+        if row is None:
+            return None
+        return Config(row[0], name, row[1], row[2], row[3], model.Definition.model_validate(row[4]))
+
+    def refuse_second(self, config: Config) -> None:
+        """Raise Conflict if the config has an unfinished extraction."""
+        row = self._one("active_extraction", config_id=config.id)
+        if row is not None:
+            raise errors.Conflict(
+                f"Extraction {row[0]} of config {config.name} is not finished. Finish it with `extractctl resume "
+                f"{row[0]}` or give it up with `extractctl cancel {row[0]}`."
+            )
+
+    # Extractions
+
+    def insert_extraction(
+        self,
+        config: Config,
+        plan: model.Plan,
+        chunks: list[model.Chunk],
+        profile: dict[str, Any],
+        target: str,
+        snapshot: str | None,
+        watermark: dict[str, Any] | None,
+        notes: list[str],
+    ) -> int:
+        """Record a running extraction and its chunks; inside the caller's transaction."""
+        try:
+            row = self._one(
+                "insert_extraction",
+                config_id=config.id,
+                plan=Jsonb(plan.model_dump(mode="json")),
+                profile=Jsonb(profile),
+                target=target,
+                snapshot=snapshot,
+                watermark=Jsonb(watermark) if watermark is not None else None,
+                notes=notes,
+            )
+        except errors.StoreError as error:
+            if isinstance(error.__cause__, psycopg.errors.UniqueViolation):
+                raise errors.Conflict(
+                    f"Another extraction of config {config.name} began at the same moment; see `extractctl list`."
+                ) from error
+            raise
+        assert row is not None
+        ranges = [Jsonb(chunk.model_dump(mode="json", exclude_none=True)) for chunk in chunks]
+        self._run("insert_chunks", extraction_id=row[0], ranges=ranges)
+        return int(row[0])
+
+    def create_part(self, extraction_id: int, target: str, column: str) -> str:
+        """An empty table of the target's shape for one extraction; inside the caller's transaction."""
+        name = f"e{extraction_id}"
+        part = q.Identifier("extraction_parts", name)
+        table = q.SQL(target)  # type: ignore[arg-type]
+        self._compose("drop_part", part=part)
+        self._compose("create_part", part=part, target=table)
+        self._compose(
+            "own_part",
+            part=part,
+            column=q.Identifier(column),
+            constraint=q.Identifier(f"{name}_owner"),
+            extraction_id=q.Literal(extraction_id),
+        )
+        text = part.as_string(self.connection)
+        self._run("set_part", extraction_id=extraction_id, part=text)
+        return text
+
+    def create_typed_table(self, config: Config, columns: tuple[model.Column, ...]) -> str:
+        """The config's typed table, made or widened. Raises UsageError if a column's type has changed."""
+        from extraction_agent.store import typed
+
+        with self._errors():
+            return typed.prepare(self.connection, config.name, columns)
+
+    def extraction(self, extraction_id: int) -> Extraction:
+        """Raises UsageError if there is none."""
+        row = self._one("load_extraction", extraction_id=extraction_id)
+        if row is None:
+            raise errors.UsageError(f"There is no extraction {extraction_id}; `extractctl list` shows those there are.")
+        config = Config(row[1], row[2], row[3], row[4], row[5], model.Definition.model_validate(row[6]))
+        return Extraction(
+            row[0], config, model.Status(row[7]), model.Plan.model_validate(row[8]), row[9],
+            row[10], row[11], row[12], row[13], row[14],
+        )  # fmt: skip
+
+    def summaries(self, extraction_id: int | None = None, limit: int = 50) -> list[model.Summary]:
+        return [
+            model.Summary(
+                row[0], row[1], model.Status(row[2]), row[3], row[4], row[5], row[6], row[7], row[8],
+                model.Format(row[9]), row[10], row[11] or 0.0, row[12], row[13], row[14],
+            )
+            for row in self._run("summaries", extraction_id=extraction_id, limit=limit)
+        ]  # fmt: skip
+
+    def summary(self, extraction_id: int) -> model.Summary:
+        """Raises UsageError if there is none."""
+        found = self.summaries(extraction_id)
+        if not found:
+            raise errors.UsageError(f"There is no extraction {extraction_id}; `extractctl list` shows those there are.")
+        return found[0]
+
+    def finish(self, extraction_id: int) -> bool:
+        """Index and attach the part, move the watermark, and call it succeeded, if every chunk is done.
+
+        One transaction under the extraction's row lock, so nobody ever sees part of an extraction.
+        """
+        with self.connection.within(deadlines.INDEX), self.transaction():
+            row = self._one("lock_extraction", extraction_id=extraction_id)
+            left = self._one("unfinished_chunks", extraction_id=extraction_id)
+            if row is None or row[0] != model.Status.RUNNING or left != (0,):
+                return False
+            extraction = self.extraction(extraction_id)
+            if extraction.part is not None and not extraction.attached:
+                part, target = q.SQL(extraction.part), q.SQL(extraction.target)  # type: ignore[arg-type]
+                for unique, definition in self._run("part_indexes", target=extraction.target).fetchall():
+                    self._compose(
+                        "create_part_index",
+                        unique=q.SQL("UNIQUE" if unique else ""),
+                        part=part,
+                        definition=q.SQL(definition),
+                    )
+                self._compose("reset_autovacuum", part=part)
+                self._compose("attach_part", part=part, target=target)
+            self._run("save_watermark", extraction_id=extraction_id)
+            self._run("finish_extraction", extraction_id=extraction_id)
+        return True
+
+    def end(self, extraction_id: int, status: model.Status, error: str | None) -> bool:
+        """Fail or cancel. A cancelled extraction's part is dropped; a failed one's waits for `resume`."""
+        with self.transaction():
+            row = self._one("end_extraction", extraction_id=extraction_id, status=status.value, error=error)
+            if row is None:
+                return False
+            self._run("drop_jobs", extraction_id=extraction_id)
+        if status is model.Status.CANCELLED:
+            self._run("end_attempts", extraction_id=extraction_id, wait_ms=int(deadlines.TERMINATE * 1000))
+            if row[0] is not None:
+                self._compose("drop_part", part=q.SQL(row[0]))
+        return True
+
+    def reopen(self, extraction_id: int) -> bool:
+        """Make an unfinished or failed extraction run again. False: it has ended for good."""
+        with self.transaction():
+            if self._one("reopen_extraction", extraction_id=extraction_id) is None:
+                return False
+            self._run("forgive_chunks", extraction_id=extraction_id)
+        return True
+
+    def restart(self, extraction: Extraction, column: str) -> None:
+        """Forget every chunk and begin with an empty part; inside the caller's transaction."""
+        self._run("end_attempts", extraction_id=extraction.id, wait_ms=int(deadlines.TERMINATE * 1000))
+        self._run("restart_chunks", extraction_id=extraction.id)
+        if extraction.part is not None:
+            self.create_part(extraction.id, extraction.target, column)
+
+    def locked_snapshot(self, extraction_id: int) -> tuple[model.Status, str | None]:
+        """Status and snapshot token, with the row locked; inside the caller's transaction."""
+        row = self._one("current_snapshot", extraction_id=extraction_id)
+        assert row is not None
+        return model.Status(row[0]), row[1]
+
+    def change_snapshot(self, extraction_id: int, token: str, watermark: dict[str, Any] | None, note: str) -> None:
+        self._run(
+            "change_snapshot",
+            extraction_id=extraction_id,
+            snapshot=token,
+            watermark=Jsonb(watermark) if watermark is not None else None,
+            note=note,
+        )
+
+    # Chunks
+
+    def claim(self, extraction_id: int, chunk_no: int, agent: str) -> tuple[int, model.Chunk] | None:
+        """Take a chunk: its attempt and range. None: it is done or its extraction over.
+
+        The backend of an earlier attempt is ended first. Raises StoreUnavailable if it will not end.
+        """
+        wait_ms = int(deadlines.TERMINATE * 1000)
+        row = self._one("end_lost_attempt", extraction_id=extraction_id, chunk_no=chunk_no, wait_ms=wait_ms)
+        if row is not None and not row[0]:
+            raise errors.StoreUnavailable(
+                f"{self.where}: the backend of an earlier attempt at chunk {chunk_no} does not end; it is tried again."
+            )
+        row = self._one("claim_chunk", extraction_id=extraction_id, chunk_no=chunk_no, agent=agent)
+        return None if row is None else (row[0], model.Chunk.model_validate(row[1]))
+
+    def fence(self, extraction_id: int, chunk_no: int, attempt: int, manifest: model.Manifest) -> bool:
+        """The last statement of a chunk's transaction. False: roll back, another attempt has the chunk."""
+        cursor = self._run(
+            "fence_chunk",
+            extraction_id=extraction_id,
+            chunk_no=chunk_no,
+            attempt=attempt,
+            rows=manifest.rows,
+            bytes=manifest.bytes,
+            hash=manifest.hash,
+            digests=manifest.digests,
+        )
+        return cursor.rowcount == 1
+
+    def release(self, extraction_id: int, chunk_no: int, attempt: int, error: str | None) -> int:
+        """Give a chunk back. error: count it as a failure. Returns the failures so far."""
+        row = self._one(
+            "release_chunk",
+            extraction_id=extraction_id,
+            chunk_no=chunk_no,
+            attempt=attempt,
+            failed=0 if error is None else 1,
+            error=error,
+        )
+        return 0 if row is None else int(row[0])
+
+    def chunks(self, extraction_id: int) -> list[ChunkRow]:
+        return [
+            ChunkRow(row[0], model.Chunk.model_validate(row[1]), *row[2:])
+            for row in self._run("chunks", extraction_id=extraction_id)
+        ]
+
+    def orphans(self, extraction_id: int | None) -> list[tuple[int, int]]:
+        """Unfinished chunks that no job will run."""
+        return [(row[0], row[1]) for row in self._run("orphaned_chunks", extraction_id=extraction_id)]
+
+    def complete(self, extraction_id: int | None) -> list[int]:
+        """Running extractions whose chunks are all done."""
+        return [row[0] for row in self._run("complete_extractions", extraction_id=extraction_id)]

@@ -1,0 +1,53 @@
+"""The tables of the format `typed`: one per config, the source's columns beside two of ours."""
+
+import psycopg
+from psycopg import sql as q
+
+from extraction_agent import errors, sql
+from extraction_agent.model import Column
+from extraction_agent.postgres import Connection
+
+_QUERIES = "extraction_agent.store.queries"
+SCHEMA = "extraction_typed"
+_LONGEST_NAME = 63  # bytes of a PostgreSQL name
+
+
+def prepare(connection: Connection, name: str, columns: tuple[Column, ...]) -> str:
+    """Make the table, or add columns that are new at the source. Returns its quoted name.
+
+    Raises UsageError if a column has another type than the records kept so far.
+    """
+    table = q.Identifier(SCHEMA, name.encode()[:_LONGEST_NAME].decode(errors="ignore"))
+    text = table.as_string(connection)
+    taken = sorted({"_extraction_id", "_chunk_no"} & {column.name for column in columns})
+    if taken:
+        raise errors.UsageError(
+            f"Column {taken[0]} of the source has the name of one of ours: leave it out with --exclude, or use json."
+        )
+    have = dict(connection.execute(sql.load(_QUERIES, "typed_columns"), {"table": text}).fetchall())
+    try:
+        if not have:
+            listed = q.SQL(", ").join(_declared(column) for column in columns)
+            connection.execute(
+                q.SQL(sql.load(_QUERIES, "create_typed_table")).format(table=table, columns=listed)
+            )
+        for column in columns if have else ():
+            if column.name not in have:
+                connection.execute(
+                    q.SQL(sql.load(_QUERIES, "add_typed_column")).format(table=table, column=_declared(column))
+                )
+            elif have[column.name] != column.sent_as:
+                raise errors.UsageError(
+                    f"Column {column.name} is {column.sent_as} at the source and {have[column.name]} in {text}, which "
+                    "earlier extractions filled. Extract under another --name, or use --format json."
+                )
+    except psycopg.errors.UndefinedObject as error:
+        raise errors.UsageError(
+            f"The store does not know a type of the source ({error.diag.message_primary}): it is an older PostgreSQL. "
+            "Leave the column out with --exclude, or use --format json."
+        ) from error
+    return text
+
+
+def _declared(column: Column) -> q.Composable:
+    return q.SQL("{} {}").format(q.Identifier(column.name), q.SQL(column.sent_as))  # type: ignore[arg-type]

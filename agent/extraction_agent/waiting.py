@@ -1,0 +1,77 @@
+"""Waits that can always be ended: by readiness, by a stop, by a deadline. None holds the GIL."""
+
+import os
+import select
+import time
+
+from extraction_agent import errors
+
+_SHORTEST_POLL = 0.005  # s
+_LONGEST_POLL = 0.1  # s
+
+
+class Stop:
+    """A request to stop, made from any thread, that wakes every wait it was given to."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = os.pipe()
+        self.requested = False
+
+    def request(self) -> None:
+        if not self.requested:
+            self.requested = True
+            os.write(self._writer, b"x")
+
+    def fileno(self) -> int:
+        return self._reader
+
+    def close(self) -> None:
+        os.close(self._reader)
+        os.close(self._writer)
+
+    def check(self) -> None:
+        """Raise Cancelled if a stop was requested."""
+        if self.requested:
+            raise errors.Cancelled("stopped on request")
+
+
+class Socket:
+    """Waits on one socket. Raises `Cancelled` on a stop and `stalled` after `seconds` without readiness."""
+
+    def __init__(self, fd: int, stop: Stop, seconds: float, stalled: errors.ExtractionError) -> None:
+        self._stop, self._seconds, self._stalled = stop, seconds, stalled
+        self._readable, self._writable = select.poll(), select.poll()
+        self._readable.register(fd, select.POLLIN)
+        self._writable.register(fd, select.POLLIN | select.POLLOUT)
+        for poller in (self._readable, self._writable):
+            poller.register(stop.fileno(), select.POLLIN)
+        self._since: float | None = None  # when the present silence was first noticed
+        self._pause = _SHORTEST_POLL
+
+    def readable(self, low_water: bool = False) -> None:
+        """Wait until bytes can be read.
+
+        low_water: the socket has a low-water mark, so fewer bytes may lie there unseen: look soon, then
+        less and less often.
+        """
+        self._wait(self._readable, self._pause if low_water else _LONGEST_POLL)
+
+    def writable(self) -> None:
+        """Wait until the socket takes bytes, or has some that must be read first."""
+        self._wait(self._writable, _LONGEST_POLL)
+
+    def moved(self) -> None:
+        """Bytes have moved: the silence, if there was one, is over."""
+        self._since = None
+        self._pause = _SHORTEST_POLL
+
+    def _wait(self, poller: select.poll, longest: float) -> None:
+        if poller.poll(longest * 1000):
+            self._stop.check()
+            return
+        self._pause = min(self._pause * 2, _LONGEST_POLL)
+        now = time.monotonic()
+        if self._since is None:
+            self._since = now
+        elif now - self._since > self._seconds:
+            raise self._stalled
