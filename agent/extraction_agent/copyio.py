@@ -11,6 +11,7 @@ from functools import partial
 
 import psycopg
 from psycopg import pq
+from psycopg.pq.abc import PGconn, PGresult
 
 from extraction_agent.waiting import Socket
 
@@ -23,7 +24,7 @@ _END = -1  # of get_copy_data; -2 is an error, which the result then tells
 Block = list[memoryview]
 
 
-def raise_error(connection: pq.PGconn, result: pq.PGresult | None) -> None:
+def raise_error(connection: PGconn, result: PGresult | None) -> None:
     """Raise what the server said, as psycopg would."""
     if result is None or connection.status != pq.ConnStatus.OK:
         message = connection.get_error_message() if connection.status == pq.ConnStatus.OK else ""
@@ -31,7 +32,7 @@ def raise_error(connection: pq.PGconn, result: pq.PGresult | None) -> None:
     raise psycopg.errors.error_from_result(result)
 
 
-def result_of(connection: pq.PGconn, socket_: Socket) -> pq.PGresult | None:
+def result_of(connection: PGconn, socket_: Socket) -> PGresult | None:
     """Wait for the next result; None: the connection is idle again."""
     while connection.flush():
         socket_.writable()
@@ -43,7 +44,7 @@ def result_of(connection: pq.PGconn, socket_: Socket) -> pq.PGresult | None:
     return connection.get_result()
 
 
-def start(connection: pq.PGconn, statement: bytes, expected: pq.ExecStatus, socket_: Socket) -> None:
+def start(connection: PGconn, statement: bytes, expected: pq.ExecStatus, socket_: Socket) -> None:
     """Send a COPY statement and wait until the server is ready to stream."""
     connection.nonblocking = 1
     connection.send_query(statement)
@@ -52,7 +53,7 @@ def start(connection: pq.PGconn, statement: bytes, expected: pq.ExecStatus, sock
         raise_error(connection, result)
 
 
-def finish(connection: pq.PGconn, socket_: Socket) -> int:
+def finish(connection: PGconn, socket_: Socket) -> int:
     """Wait for a COPY's end. Returns the rows the server counted."""
     result = result_of(connection, socket_)
     if result is None or result.status != pq.ExecStatus.COMMAND_OK:
@@ -65,7 +66,7 @@ def finish(connection: pq.PGconn, socket_: Socket) -> int:
     return moved
 
 
-def set_low_water(connection: pq.PGconn, size: int) -> None:
+def set_low_water(connection: PGconn, size: int) -> None:
     """Let poll() sleep until `size` bytes have come: fewer wake-ups for the same bytes."""
     with socket.socket(fileno=os.dup(connection.socket)) as duplicate:  # closes the duplicate only
         duplicate.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
@@ -74,7 +75,7 @@ def set_low_water(connection: pq.PGconn, size: int) -> None:
 class CopyOut:
     """Rows of a `COPY … TO STDOUT (FORMAT binary)`, as blocks of messages without header and trailer."""
 
-    def __init__(self, connection: pq.PGconn, statement: bytes, socket_: Socket) -> None:
+    def __init__(self, connection: PGconn, statement: bytes, socket_: Socket) -> None:
         self._connection, self._statement, self._socket = connection, statement, socket_
         self.rows = 0  # as the server counted them; known at the end
 
@@ -121,7 +122,7 @@ class CopyOut:
 class CopyIn:
     """The other end: a `COPY … FROM STDIN (FORMAT binary)`."""
 
-    def __init__(self, connection: pq.PGconn, statement: bytes, socket_: Socket) -> None:
+    def __init__(self, connection: PGconn, statement: bytes, socket_: Socket) -> None:
         self._connection, self._socket = connection, socket_
         start(connection, statement, pq.ExecStatus.COPY_IN, socket_)
         self.put(HEADER)

@@ -13,5 +13,7 @@ HEARTBEAT = 2.0  # an agent's sign of life in the store
 STALLED = 6.0  # without one for this long, its jobs are handed on
 REAP = 1.0  # how often stalled jobs are looked for
 RECONCILE = 2.0  # how often unfinished chunks without a live job are looked for
+ORPHANED = 60.0  # how long a chunk without a job is left to a backend that still works on it
+SNAPSHOT_PING = 5.0  # how often the holder of a snapshot looks whether it stands
 POLL = 1.0  # how often an agent asks for work without being notified
 SHUTDOWN = 3.0  # a worker that was asked to end

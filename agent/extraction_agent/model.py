@@ -17,6 +17,16 @@ class Format(StrEnum):
     JSON = "json"
     TYPED = "typed"
 
+    @property
+    def extraction_column(self) -> str:
+        """The column of a stored record that says which extraction it belongs to."""
+        return "extraction_id" if self is Format.JSON else "_extraction_id"
+
+    @property
+    def chunk_column(self) -> str:
+        """The column of a stored record that says which chunk brought it."""
+        return "chunk_no" if self is Format.JSON else "_chunk_no"
+
 
 class Consistency(StrEnum):
     """Whether all chunks share one snapshot of the source, or each has its own."""
@@ -84,6 +94,8 @@ class Chunk(Strict):
     low: tuple[str, ...] | None = None
     high: tuple[str, ...] | None = None
     part: str | None = None
+    condition: str | None = None  # a further filter, in the source's SQL
+    window: bool = False  # the rows an overlapping run may meet again: their digests are kept whole
 
 
 class Plan(Strict):
@@ -99,7 +111,8 @@ class Plan(Strict):
     estimated_rows: int
     reason: str  # why this method, for --dry-run
     restart_on_lost_snapshot: bool = False
-    condition: str | None = None  # an incremental run's filter, made by the watermark
+    condition: str | None = None  # an incremental run's filter, in the source's SQL
+    deduplicate: bool = False  # drop rows an earlier run took: its window's digests say which
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +120,9 @@ class Manifest:
     """What one chunk's transaction wrote. hash: the sum of the rows' xxh3_64, modulo 2^64, signed."""
 
     rows: int
-    bytes: int
     hash: int
     digests: bytes | None  # DIGEST_BYTES of each row's digest in the order sent
+    bytes: int
 
 
 @dataclass(slots=True)

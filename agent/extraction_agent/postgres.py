@@ -56,10 +56,12 @@ def connect(conninfo: str, *, application_name: str, autocommit: bool = True) ->
 
     Raises psycopg.Error; callers translate it with the side they are on.
     """
-    connection = Connection.connect(
-        conninfo, autocommit=autocommit, application_name=application_name, **NETWORK  # type: ignore[arg-type]
+    return Connection.connect(
+        conninfo,
+        autocommit=autocommit,
+        application_name=application_name,
+        **NETWORK,  # type: ignore[arg-type]
     )
-    return connection
 
 
 def describe(error: psycopg.Error) -> str:

@@ -2,11 +2,17 @@
 
 from functools import cache
 from importlib.resources import files
-from typing import LiteralString, cast
+from typing import LiteralString
+
+from psycopg import sql as q
 
 
 @cache
 def load(package: str, name: str) -> LiteralString:
     """Text of `<package>/<name>.sql`, e.g. load("extraction_agent.store.queries", "claim_chunk")."""
-    # Shipped with the package, so as trustworthy as a literal in the code.
-    return cast(LiteralString, (files(package) / f"{name}.sql").read_text(encoding="utf-8"))
+    return (files(package) / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def trusted(text: str) -> q.SQL:
+    """SQL text that this program composed earlier or a server has quoted; never what a person typed."""
+    return q.SQL(text)

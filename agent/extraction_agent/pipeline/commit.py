@@ -1,10 +1,8 @@
 """One chunk, exactly once: claim, relay, fence, commit. Rows, manifest and chunk state are one transaction."""
 
-from dataclasses import dataclass
-
 from psycopg import sql as q
 
-from extraction_agent import copyio, deadlines, errors, postgres
+from extraction_agent import copyio, deadlines, errors, postgres, sql
 from extraction_agent.model import Chunk, Format, Manifest
 from extraction_agent.pipeline.relay import relay
 from extraction_agent.sources.protocol import Session
@@ -12,20 +10,11 @@ from extraction_agent.store.store import Extraction, Store
 from extraction_agent.waiting import Socket, Stop
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
-    """The store's column names for one format."""
-
-    chunk: str
-    extraction: str
-    columns: tuple[str, ...]
-
-
-def names(extraction: Extraction) -> Names:
-    """How the extraction's table calls what is copied into it."""
+def record_columns(extraction: Extraction) -> tuple[str, ...]:
+    """What a stored record calls the columns that came from the source."""
     if extraction.plan.format is Format.JSON:
-        return Names("chunk_no", "extraction_id", ("data",))
-    return Names("_chunk_no", "_extraction_id", tuple(column.name for column in extraction.plan.columns))
+        return ("data",)
+    return tuple(column.name for column in extraction.plan.columns)
 
 
 def prefix(extraction: Extraction, chunk_no: int) -> tuple[tuple[int, str], ...]:
@@ -36,9 +25,9 @@ def prefix(extraction: Extraction, chunk_no: int) -> tuple[tuple[int, str], ...]
 
 def stored_columns(extraction: Extraction) -> q.Composed:
     """The columns of a stored row in the order they are sent, for COPY in either direction."""
-    named = names(extraction)
-    ours = [named.chunk] if extraction.part is not None else [named.chunk, named.extraction]
-    return q.SQL(", ").join(q.Identifier(name) for name in [*ours, *named.columns])
+    format_ = extraction.plan.format
+    ours = [format_.chunk_column] if extraction.part is not None else [format_.chunk_column, format_.extraction_column]
+    return q.SQL(", ").join(q.Identifier(name) for name in [*ours, *record_columns(extraction)])
 
 
 def copy_chunk(
@@ -57,7 +46,9 @@ def copy_chunk(
             manifest = _copy(extraction, chunk_no, chunk, session, store, stop)
             session.check_schema(extraction.plan)
             if not store.fence(extraction.id, chunk_no, attempt, manifest):
-                raise errors.Fenced(f"Chunk {chunk_no} of extraction {extraction.id} was taken over by another attempt.")
+                raise errors.Fenced(
+                    f"Chunk {chunk_no} of extraction {extraction.id} was taken over by another attempt."
+                )
             if extraction.part is None and not store.finish(extraction.id):
                 raise errors.Fenced(f"Extraction {extraction.id} is no longer running.")
     except errors.ExtractionError as error:
@@ -65,20 +56,20 @@ def copy_chunk(
     return manifest
 
 
-def _copy(
-    extraction: Extraction, chunk_no: int, chunk: Chunk, session: Session, store: Store, stop: Stop
-) -> Manifest:
+def _copy(extraction: Extraction, chunk_no: int, chunk: Chunk, session: Session, store: Store, stop: Stop) -> Manifest:
     connection = store.connection
     stalled = errors.StoreUnavailable(
         f"{store.where}: not a byte taken for {deadlines.STALL:g} s; the server or the network is stalled."
     )
     statement = q.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(
-        q.SQL(extraction.table), stored_columns(extraction)  # type: ignore[arg-type]
+        sql.trusted(extraction.table), stored_columns(extraction)
     )
     stream = session.stream(extraction.plan, chunk, prefix(extraction, chunk_no), stop)
     with postgres.translated(postgres.STORE, store.where):
         sink = copyio.CopyIn(
-            connection.pgconn, statement.as_bytes(connection), Socket(connection.fileno(), stop, deadlines.STALL, stalled)
+            connection.pgconn,
+            statement.as_bytes(connection),
+            Socket(connection.fileno(), stop, deadlines.STALL, stalled),
         )
         return relay(stream, sink, f"extraction {extraction.id}, chunk {chunk_no}")
 

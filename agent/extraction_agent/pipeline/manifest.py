@@ -42,9 +42,8 @@ class Builder:
         )
 
 
-def halves(digests: bytes) -> array[int]:
+def halves(digests: bytes) -> "array[int]":
     """The kept half of each row's digest as integers, in the order the rows were sent."""
     values = array("I", digests)
     assert values.itemsize == DIGEST_BYTES
     return values
-

@@ -27,13 +27,13 @@ def open_source(url: str) -> Source:
     """The source a URL names, password included. Nothing is connected yet. Raises UsageError."""
     kind = kind_of(url)
     if kind == "postgresql":
-        from extraction_agent.sources import postgresql
+        from extraction_agent.sources import postgresql  # noqa: PLC0415 - only the driver that is needed
 
         return postgresql.Source(url)
     if kind == "mysql":
-        from extraction_agent.sources import mysql
+        from extraction_agent.sources import mysql  # noqa: PLC0415
 
         return mysql.Source(url)
-    from extraction_agent.sources import sqlite
+    from extraction_agent.sources import sqlite  # noqa: PLC0415
 
     return sqlite.Source(url)

@@ -1,6 +1,7 @@
 """PostgreSQL 14 to 18 as a source: COPY in binary, one snapshot shared by many sessions, a standby too."""
 
 import threading
+from contextlib import suppress
 from typing import Any
 
 import psycopg
@@ -25,7 +26,6 @@ class Source:
     """A PostgreSQL database. Raises UsageError for a server that cannot be read safely."""
 
     kind = "postgresql"
-    shares_snapshots = True
 
     def __init__(self, conninfo: str) -> None:
         self._conninfo = conninfo
@@ -34,7 +34,7 @@ class Source:
         self._checked = threading.Lock()
         self._known_good = False
 
-    def plan(self, definition: Definition, chunk_rows: int) -> protocol.Planned:
+    def plan(self, definition: Definition, chunk_rows: int, watermark: dict[str, Any] | None) -> protocol.Planned:
         connection = self.connect()
         snapshot: Snapshot | None = None
         try:
@@ -61,7 +61,7 @@ class Source:
     def hold_snapshot(self, plan: Plan) -> "Snapshot":
         with self._errors():
             is_query = plan.relation.startswith("(")
-            return self._snapshot(None if is_query else q.SQL(plan.relation))  # type: ignore[arg-type]
+            return self._snapshot(None if is_query else sql.trusted(plan.relation))
 
     def _snapshot(self, lock: q.Composable | None) -> "Snapshot":
         connection = self.connect()
@@ -97,10 +97,8 @@ class Source:
             connection = postgres.connect(self._conninfo, application_name="extraction-agent source")
             try:
                 connection.execute(sql.load(catalog.PACKAGE, "postgresql_session"))
-                try:
+                with suppress(psycopg.errors.InvalidParameterValue):  # a platform that cannot tell: keepalives do
                     connection.execute(sql.load(catalog.PACKAGE, "postgresql_check_interval"))
-                except psycopg.errors.InvalidParameterValue:
-                    pass  # a platform that cannot tell; keepalives still end it
                 with self._checked:
                     if not self._known_good:
                         self._check_server(connection)
@@ -184,7 +182,7 @@ class Session:
         """Raise SchemaChanged if a planned column is gone or of another type."""
         with self._source._errors():
             try:
-                now = catalog.columns_of(self._connection, q.SQL(plan.relation))  # type: ignore[arg-type]
+                now = catalog.columns_of(self._connection, sql.trusted(plan.relation))
             except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
                 raise errors.SchemaChanged(f"{self._source.where}: {postgres.describe(error)}.") from error
         change = catalog.describe_change(plan.columns, now)

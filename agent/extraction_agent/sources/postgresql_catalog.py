@@ -3,6 +3,7 @@
 import difflib
 from dataclasses import dataclass
 
+from psycopg import ClientCursor, Error
 from psycopg import sql as q
 
 from extraction_agent import errors, sql
@@ -40,12 +41,10 @@ def find(connection: Connection, definition: Definition) -> Relation:
     """The relation a definition names. Raises UsageError with the nearest names."""
     if definition.query is not None:
         body = bind(connection, definition.query, definition.parameters)
-        return Relation(q.SQL("({}) AS query").format(q.SQL(body)), "the query", "query")  # type: ignore[arg-type]
+        return Relation(q.SQL("({}) AS query").format(sql.trusted(body)), "the query", "query")
     assert definition.table is not None
     for schema, name in _readings(definition.table):
-        row = connection.execute(
-            sql.load(PACKAGE, "postgresql_relation"), {"schema": schema, "name": name}
-        ).fetchone()
+        row = connection.execute(sql.load(PACKAGE, "postgresql_relation"), {"schema": schema, "name": name}).fetchone()
         if row:
             oid, schema_name, relation_name, kind = row
             named = q.Identifier(schema_name, relation_name)
@@ -68,13 +67,11 @@ def _readings(text: str) -> list[tuple[str | None, str]]:
 
 def bind(connection: Connection, query: str, parameters: dict[str, str]) -> str:
     """A query with its %(name)s parameters as literals: COPY takes none. Raises UsageError."""
-    from psycopg import ClientCursor, Error
-
     text = query.strip().rstrip(";")
     if not parameters:
         return text
     try:
-        return ClientCursor(connection).mogrify(text, parameters)  # type: ignore[arg-type]
+        return ClientCursor(connection).mogrify(text, parameters)
     except (KeyError, Error, TypeError, ValueError) as error:
         raise errors.UsageError(
             f"The query's parameters do not fit: {error}. Write %(name)s and give --param name=value."
@@ -89,9 +86,7 @@ def columns_of(connection: Connection, relation: q.Composable) -> tuple[Column, 
         raise errors.UsageError("The query returns no columns.")
     oids = [column.type_code for column in cursor.description]
     typmods = [result.fmod(number) for number in range(len(oids))]
-    types = connection.execute(
-        sql.load(PACKAGE, "postgresql_types"), {"oids": oids, "typmods": typmods}
-    ).fetchall()
+    types = connection.execute(sql.load(PACKAGE, "postgresql_types"), {"oids": oids, "typmods": typmods}).fetchall()
     return tuple(
         Column(name=column.name, type=type_, sent_as=sent_as)
         for column, (type_, sent_as) in zip(cursor.description, types, strict=True)
@@ -129,7 +124,9 @@ def chosen(all_columns: tuple[Column, ...], definition: Definition, label: str) 
 _MOST_TYPED_COLUMNS = 1598  # PostgreSQL's limit is 1600
 
 
-def key_of(connection: Connection, relation: Relation, columns: tuple[Column, ...], wanted: tuple[str, ...]) -> Key | None:
+def key_of(
+    connection: Connection, relation: Relation, columns: tuple[Column, ...], wanted: tuple[str, ...]
+) -> Key | None:
     """The key to cut by: the one asked for, else the primary key, else a unique one without NULLs."""
     by_name = {column.name: column for column in columns}
     found: list[Key] = []

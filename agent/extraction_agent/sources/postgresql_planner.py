@@ -5,6 +5,7 @@ later still belongs to exactly one. Without a key, ranges of blocks (ctid), unde
 a row to another block, and chunks that each see a snapshot of their own would miss it or take it twice.
 """
 
+import itertools
 import json
 import math
 from dataclasses import dataclass
@@ -94,9 +95,7 @@ def _by_key(
     return Cut(plan.model_copy(update=changes), _ranges(bounds), [])
 
 
-def _sample(
-    connection: Connection, plan: Plan, relation: catalog.Relation, key: catalog.Key
-) -> list[tuple[str, ...]]:
+def _sample(connection: Connection, plan: Plan, relation: catalog.Relation, key: catalog.Key) -> list[tuple[str, ...]]:
     chunks = min(math.ceil(plan.estimated_rows / plan.chunk_rows), _MOST_CHUNKS)
     blocks = sum(leaf[1] for leaf in _leaves(connection, relation)) or 1
     pages = min(chunks * PAGES_PER_CHUNK, _MOST_SAMPLED_PAGES)
@@ -136,9 +135,7 @@ def _by_checked_key(connection: Connection, plan: Plan, relation: catalog.Relati
     return Cut(plan.model_copy(update=changes), _ranges([tuple(row[:-2]) for row in rows[:-1]]), notes)
 
 
-def _by_block(
-    connection: Connection, plan: Plan, definition: Definition, relation: catalog.Relation
-) -> Cut:
+def _by_block(connection: Connection, plan: Plan, definition: Definition, relation: catalog.Relation) -> Cut:
     if definition.consistency is Consistency.CHUNK:
         raise errors.UsageError(
             f"{relation.label} has no primary key and no unique key without NULLs, so its chunks are ranges of blocks, "
@@ -188,10 +185,8 @@ def _ranges(bounds: list[tuple[str, ...]]) -> list[Chunk]:
     """Ranges between distinct bounds, the outer two open."""
     distinct = list(dict.fromkeys(bounds))
     edges: list[tuple[str, ...] | None] = [None, *distinct, None]
-    return [Chunk(low=low, high=high) for low, high in zip(edges, edges[1:], strict=False)]
+    return [Chunk(low=low, high=high) for low, high in itertools.pairwise(edges)]
 
 
 def _names(columns: tuple[Column, ...]) -> str:
     return ", ".join(column.name for column in columns)
-
-

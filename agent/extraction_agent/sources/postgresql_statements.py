@@ -2,6 +2,7 @@
 
 from psycopg import sql as q
 
+from extraction_agent import sql
 from extraction_agent.model import Chunk, Column, Format, Plan
 
 Prefix = tuple[tuple[int, str], ...]  # (value, type) of columns put before a row's own
@@ -14,7 +15,7 @@ def copy_out(plan: Plan, chunk: Chunk, prefix: Prefix) -> q.Composed:
 
 def select(plan: Plan, chunk: Chunk, prefix: Prefix = ()) -> q.Composed:
     """The SELECT of one chunk: the columns, or one JSON value made of them."""
-    before = [q.SQL("{}::{}").format(q.Literal(value), q.SQL(type_)) for value, type_ in prefix]  # type: ignore[arg-type]
+    before = [q.SQL("{}::{}").format(q.Literal(value), sql.trusted(type_)) for value, type_ in prefix]
     if plan.format is Format.TYPED:
         listed = [_sent(column) for column in plan.columns]
         return q.SQL("SELECT {} FROM {}{}").format(
@@ -38,22 +39,21 @@ def where(plan: Plan, chunk: Chunk) -> q.Composable:
         for values, operator in ((chunk.low, ">"), (chunk.high, "<=")):
             if values is not None:
                 parts.append(
-                    q.SQL("{} {} {}").format(_tuple(plan.key), q.SQL(operator), _values(plan.key, values))  # type: ignore[arg-type]
+                    q.SQL("{} {} {}").format(_tuple(plan.key), sql.trusted(operator), _values(plan.key, values))
                 )
-    if plan.condition is not None:
-        parts.append(q.SQL(plan.condition))  # type: ignore[arg-type]
+    parts += [sql.trusted(condition) for condition in (plan.condition, chunk.condition) if condition is not None]
     return q.SQL(" WHERE {}").format(q.SQL(" AND ").join(parts)) if parts else q.SQL("")
 
 
 def _from(plan: Plan, chunk: Chunk) -> q.Composable:
     if chunk.part is not None:
-        return q.SQL("ONLY {}").format(q.SQL(chunk.part))  # type: ignore[arg-type]
-    return q.SQL(plan.relation)  # type: ignore[arg-type]
+        return q.SQL("ONLY {}").format(sql.trusted(chunk.part))
+    return sql.trusted(plan.relation)
 
 
 def _sent(column: Column) -> q.Composable:
     name = q.Identifier(column.name)
-    return name if column.sent_as == column.type else q.SQL("{}::{}").format(name, q.SQL(column.sent_as))  # type: ignore[arg-type]
+    return name if column.sent_as == column.type else q.SQL("{}::{}").format(name, sql.trusted(column.sent_as))
 
 
 def _tuple(key: tuple[Column, ...]) -> q.Composable:
@@ -63,7 +63,7 @@ def _tuple(key: tuple[Column, ...]) -> q.Composable:
 
 def _values(key: tuple[Column, ...], values: tuple[str, ...]) -> q.Composable:
     typed = q.SQL(", ").join(
-        q.SQL("{}::{}").format(q.Literal(value), q.SQL(column.type))  # type: ignore[arg-type]
+        q.SQL("{}::{}").format(q.Literal(value), sql.trusted(column.type))
         for column, value in zip(key, values, strict=True)
     )
     return q.SQL("({})").format(typed) if len(key) > 1 else typed

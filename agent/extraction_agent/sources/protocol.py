@@ -25,6 +25,8 @@ class Session(Protocol):
     def stream(self, plan: Plan, chunk: Chunk, prefix: tuple[tuple[int, str], ...], stop: Stop) -> Stream:
         """Read one chunk. prefix: (value, "int4" or "int8") columns to put before each row's own.
 
+        The columns after the prefix are the plan's, in its order, or one `json` value made of them.
+
         Raises SourceError, SourceUnavailable, SnapshotLost, SchemaChanged, Cancelled.
         """
         ...
@@ -63,7 +65,8 @@ class Planned:
     chunks: list[Chunk]
     notes: list[str]
     explain: str  # how the source will run the first chunk
-    snapshot: Snapshot | None  # held since the plan was made, if the plan needs one
+    snapshot: Snapshot | None = None  # held since the plan was made, if the plan needs one
+    watermark: dict[str, Any] | None = None  # what the config's watermark becomes when this run succeeds
 
 
 class Source(Protocol):
@@ -71,10 +74,13 @@ class Source(Protocol):
 
     kind: str  # extraction_configs.source_type
     where: str  # for messages: host, port and database, never a password
-    shares_snapshots: bool  # whether several sessions can read one snapshot
 
-    def plan(self, definition: Definition, chunk_rows: int) -> Planned:
-        """Look at the relation and cut it into chunks. Raises UsageError, SourceError."""
+    def plan(self, definition: Definition, chunk_rows: int, watermark: dict[str, Any] | None) -> Planned:
+        """Look at the relation and cut it into chunks; writes nothing anywhere.
+
+        watermark: the state an earlier run of an incremental config ended with, None before the first.
+        Raises UsageError, SourceError, SourceUnavailable.
+        """
         ...
 
     def hold_snapshot(self, plan: Plan) -> Snapshot:

@@ -28,9 +28,7 @@ class Migration:
 def shipped() -> list[Migration]:
     """All migrations of this program, by number."""
     names = sorted(item.name for item in files(_MIGRATIONS).iterdir() if item.name.endswith(".sql"))
-    return [
-        Migration(int(name[:4]), name[5:-4], sql.load(_MIGRATIONS, name.removesuffix(".sql"))) for name in names
-    ]
+    return [Migration(int(name[:4]), name[5:-4], sql.load(_MIGRATIONS, name.removesuffix(".sql"))) for name in names]
 
 
 def current(connection: Connection) -> dict[int, str]:
@@ -38,9 +36,7 @@ def current(connection: Connection) -> dict[int, str]:
     row = connection.execute(sql.load(_QUERIES, "has_schema")).fetchone()
     if row is None or not row[0]:
         return {}
-    return {
-        version: checksum for version, checksum in connection.execute(sql.load(_QUERIES, "schema_versions"))
-    }
+    return dict(connection.execute(sql.load(_QUERIES, "schema_versions")).fetchall())
 
 
 def check(connection: Connection) -> None:

@@ -11,7 +11,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.json import Jsonb
 
 from extraction_agent import deadlines, errors, model, postgres, sql
-from extraction_agent.store import migrate
+from extraction_agent.store import migrate, queue, typed
 
 _QUERIES = "extraction_agent.store.queries"
 
@@ -36,7 +36,7 @@ class Extraction:
     config: Config
     status: model.Status
     plan: model.Plan
-    profile: dict[str, Any]
+    settings: dict[str, Any]  # profiles.Settings
     target: str
     part: str | None
     attached: bool
@@ -109,12 +109,12 @@ class Store:
         with self._errors(), self.connection.transaction():
             yield
 
-    def _run(self, name: LiteralString, **values: Any) -> psycopg.Cursor[tuple[Any, ...]]:
+    def _run(self, query: LiteralString, /, **values: Any) -> psycopg.Cursor[tuple[Any, ...]]:
         with self._errors():
-            return self.connection.execute(sql.load(_QUERIES, name), values)
+            return self.connection.execute(sql.load(_QUERIES, query), values)
 
-    def _one(self, name: LiteralString, **values: Any) -> tuple[Any, ...] | None:
-        return self._run(name, **values).fetchone()
+    def _one(self, query: LiteralString, /, **values: Any) -> tuple[Any, ...] | None:
+        return self._run(query, **values).fetchone()
 
     def _compose(self, name: LiteralString, **parts: q.Composable) -> None:
         with self._errors():
@@ -168,22 +168,22 @@ class Store:
         config: Config,
         plan: model.Plan,
         chunks: list[model.Chunk],
-        profile: dict[str, Any],
+        settings: dict[str, Any],
         target: str,
         snapshot: str | None,
         watermark: dict[str, Any] | None,
         notes: list[str],
     ) -> int:
-        """Record a running extraction and its chunks; inside the caller's transaction."""
+        """Record a running extraction and its chunks; inside the caller's transaction. Raises Conflict."""
         try:
             row = self._one(
                 "insert_extraction",
                 config_id=config.id,
                 plan=Jsonb(plan.model_dump(mode="json")),
-                profile=Jsonb(profile),
+                profile=Jsonb(settings),
                 target=target,
                 snapshot=snapshot,
-                watermark=Jsonb(watermark) if watermark is not None else None,
+                watermark=_jsonb(watermark),
                 notes=notes,
             )
         except errors.StoreError as error:
@@ -193,15 +193,53 @@ class Store:
                 ) from error
             raise
         assert row is not None
-        ranges = [Jsonb(chunk.model_dump(mode="json", exclude_none=True)) for chunk in chunks]
-        self._run("insert_chunks", extraction_id=row[0], ranges=ranges)
+        self._insert_chunks(row[0], target, plan.format, chunks, first=0)
         return int(row[0])
 
-    def create_part(self, extraction_id: int, target: str, column: str) -> str:
-        """An empty table of the target's shape for one extraction; inside the caller's transaction."""
+    def replace_chunks(
+        self,
+        extraction: Extraction,
+        plan: model.Plan,
+        chunks: list[model.Chunk],
+        snapshot: str | None,
+        watermark: dict[str, Any] | None,
+        note: str,
+    ) -> None:
+        """Forget what was copied and begin again under another plan; inside the caller's transaction.
+
+        The new chunks are numbered on from the old ones, so that an attempt at an old one finds nothing to finish.
+        """
+        self._run("end_attempts", extraction_id=extraction.id, wait_ms=int(deadlines.TERMINATE * 1000))
+        self._run("drop_jobs", extraction_id=extraction.id)
+        row = self._one("delete_chunks", extraction_id=extraction.id)
+        if extraction.part is not None:
+            self._compose("drop_part", part=sql.trusted(extraction.part))
+        self._run(
+            "change_plan",
+            extraction_id=extraction.id,
+            plan=Jsonb(plan.model_dump(mode="json")),
+            snapshot=snapshot,
+            watermark=_jsonb(watermark),
+            note=note,
+        )
+        first = 0 if row is None or row[0] is None else row[0] + 1
+        self._insert_chunks(extraction.id, extraction.target, plan.format, chunks, first)
+
+    def _insert_chunks(
+        self, extraction_id: int, target: str, format_: model.Format, chunks: list[model.Chunk], first: int
+    ) -> None:
+        """Chunks, their jobs and, for more than one, the part they fill."""
+        ranges = [Jsonb(chunk.model_dump(mode="json", exclude_defaults=True)) for chunk in chunks]
+        self._run("insert_chunks", extraction_id=extraction_id, first=first, ranges=ranges)
+        if len(chunks) > 1:
+            self._create_part(extraction_id, target, format_.extraction_column)
+        queue.defer(self.connection, ((extraction_id, first + number) for number in range(len(chunks))))
+
+    def _create_part(self, extraction_id: int, target: str, column: str) -> None:
+        """An empty table of the target's shape for one extraction."""
         name = f"e{extraction_id}"
         part = q.Identifier("extraction_parts", name)
-        table = q.SQL(target)  # type: ignore[arg-type]
+        table = sql.trusted(target)
         self._compose("drop_part", part=part)
         self._compose("create_part", part=part, target=table)
         self._compose(
@@ -211,14 +249,10 @@ class Store:
             constraint=q.Identifier(f"{name}_owner"),
             extraction_id=q.Literal(extraction_id),
         )
-        text = part.as_string(self.connection)
-        self._run("set_part", extraction_id=extraction_id, part=text)
-        return text
+        self._run("set_part", extraction_id=extraction_id, part=part.as_string(self.connection))
 
     def create_typed_table(self, config: Config, columns: tuple[model.Column, ...]) -> str:
         """The config's typed table, made or widened. Raises UsageError if a column's type has changed."""
-        from extraction_agent.store import typed
-
         with self._errors():
             return typed.prepare(self.connection, config.name, columns)
 
@@ -261,13 +295,13 @@ class Store:
                 return False
             extraction = self.extraction(extraction_id)
             if extraction.part is not None and not extraction.attached:
-                part, target = q.SQL(extraction.part), q.SQL(extraction.target)  # type: ignore[arg-type]
+                part, target = sql.trusted(extraction.part), sql.trusted(extraction.target)
                 for unique, definition in self._run("part_indexes", target=extraction.target).fetchall():
                     self._compose(
                         "create_part_index",
                         unique=q.SQL("UNIQUE" if unique else ""),
                         part=part,
-                        definition=q.SQL(definition),
+                        definition=sql.trusted(definition),
                     )
                 self._compose("reset_autovacuum", part=part)
                 self._compose("attach_part", part=part, target=target)
@@ -285,7 +319,7 @@ class Store:
         if status is model.Status.CANCELLED:
             self._run("end_attempts", extraction_id=extraction_id, wait_ms=int(deadlines.TERMINATE * 1000))
             if row[0] is not None:
-                self._compose("drop_part", part=q.SQL(row[0]))
+                self._compose("drop_part", part=sql.trusted(row[0]))
         return True
 
     def reopen(self, extraction_id: int) -> bool:
@@ -296,27 +330,19 @@ class Store:
             self._run("forgive_chunks", extraction_id=extraction_id)
         return True
 
-    def restart(self, extraction: Extraction, column: str) -> None:
-        """Forget every chunk and begin with an empty part; inside the caller's transaction."""
-        self._run("end_attempts", extraction_id=extraction.id, wait_ms=int(deadlines.TERMINATE * 1000))
-        self._run("restart_chunks", extraction_id=extraction.id)
-        if extraction.part is not None:
-            self.create_part(extraction.id, extraction.target, column)
-
     def locked_snapshot(self, extraction_id: int) -> tuple[model.Status, str | None]:
         """Status and snapshot token, with the row locked; inside the caller's transaction."""
         row = self._one("current_snapshot", extraction_id=extraction_id)
         assert row is not None
         return model.Status(row[0]), row[1]
 
-    def change_snapshot(self, extraction_id: int, token: str, watermark: dict[str, Any] | None, note: str) -> None:
-        self._run(
-            "change_snapshot",
-            extraction_id=extraction_id,
-            snapshot=token,
-            watermark=Jsonb(watermark) if watermark is not None else None,
-            note=note,
-        )
+    def change_snapshot(self, extraction_id: int, token: str, note: str) -> None:
+        self._run("change_snapshot", extraction_id=extraction_id, snapshot=token, note=note)
+
+    def watermark(self, config_id: int) -> dict[str, Any] | None:
+        """Where the config's incremental runs have got to."""
+        row = self._one("watermark", config_id=config_id)
+        return None if row is None else dict(row[0])
 
     # Chunks
 
@@ -368,8 +394,13 @@ class Store:
 
     def orphans(self, extraction_id: int | None) -> list[tuple[int, int]]:
         """Unfinished chunks that no job will run."""
-        return [(row[0], row[1]) for row in self._run("orphaned_chunks", extraction_id=extraction_id)]
+        rows = self._run("orphaned_chunks", extraction_id=extraction_id, patience=deadlines.ORPHANED)
+        return [(row[0], row[1]) for row in rows]
 
     def complete(self, extraction_id: int | None) -> list[int]:
         """Running extractions whose chunks are all done."""
         return [row[0] for row in self._run("complete_extractions", extraction_id=extraction_id)]
+
+
+def _jsonb(value: dict[str, Any] | None) -> Jsonb | None:
+    return None if value is None else Jsonb(value)

@@ -28,9 +28,7 @@ def prepare(connection: Connection, name: str, columns: tuple[Column, ...]) -> s
     try:
         if not have:
             listed = q.SQL(", ").join(_declared(column) for column in columns)
-            connection.execute(
-                q.SQL(sql.load(_QUERIES, "create_typed_table")).format(table=table, columns=listed)
-            )
+            connection.execute(q.SQL(sql.load(_QUERIES, "create_typed_table")).format(table=table, columns=listed))
         for column in columns if have else ():
             if column.name not in have:
                 connection.execute(
@@ -50,4 +48,4 @@ def prepare(connection: Connection, name: str, columns: tuple[Column, ...]) -> s
 
 
 def _declared(column: Column) -> q.Composable:
-    return q.SQL("{} {}").format(q.Identifier(column.name), q.SQL(column.sent_as))  # type: ignore[arg-type]
+    return q.SQL("{} {}").format(q.Identifier(column.name), sql.trusted(column.sent_as))

@@ -1,5 +1,3 @@
 UPDATE extractions
-SET snapshot = %(snapshot)s,
-    watermark = coalesce(%(watermark)s, watermark),
-    notes = array_append(notes, %(note)s)
+SET snapshot = %(snapshot)s, notes = array_append(notes, %(note)s)
 WHERE id = %(extraction_id)s

@@ -1,6 +1,7 @@
-"""The queue's side of a chunk: one task, when it is tried again, and how its jobs are deferred.
+"""The job queue in the store: one task, `copy_chunk`, and how its jobs are deferred.
 
-Chunk state in the store is the truth; jobs are hints. A job that comes twice finds its chunk done.
+Chunk state is the truth, jobs are hints: a job that comes twice finds its chunk done, one that never comes is
+deferred again by the reconciler.
 """
 
 import random
@@ -14,31 +15,28 @@ from procrastinate.sync_psycopg_connector import SyncPsycopgConnector
 from extraction_agent import deadlines, postgres
 
 TASK = "copy_chunk"
-MOST_FAILURES = 8  # of one chunk, then its extraction fails: some 90 s of back-off
 _LONGEST_DELAY = 30.0  # s
 
 CopyChunk = Callable[[int, int], Awaitable[None]]
 
 
-class Again(Exception):  # noqa: N818 - it is no error: it asks for another turn
+class Again(Exception):
     """The chunk should be tried again after `delay` seconds."""
 
-    def __init__(self, delay: float) -> None:
+    def __init__(self, delay: float = 0.0) -> None:
         super().__init__(f"again in {delay:.1f} s")
         self.delay = delay
 
 
 def delay_after(failures: int) -> float:
     """Seconds to wait after the n-th failure: doubling from 0.5, half to one and a half times that."""
-    return min(0.5 * 2.0 ** max(failures - 1, 0), _LONGEST_DELAY) * random.uniform(0.5, 1.5)  # noqa: S311
+    return min(0.5 * 2.0 ** max(failures - 1, 0), _LONGEST_DELAY) * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
 
 
 class _Retry(retry.BaseRetryStrategy):
     """Whatever ends a job early sends it back: chunk state, not the queue, says when to give up."""
 
-    def get_retry_decision(
-        self, *, exception: BaseException, job: queue_jobs.Job
-    ) -> retry.RetryDecision:
+    def get_retry_decision(self, *, exception: BaseException, job: queue_jobs.Job) -> retry.RetryDecision:
         del job
         delay = exception.delay if isinstance(exception, Again) else 0.0
         return retry.RetryDecision(retry_in={"milliseconds": int(delay * 1000)})
@@ -49,24 +47,26 @@ def queue_of(extraction_id: int) -> str:
     return f"extraction-{extraction_id}"
 
 
-def make_app(conninfo: str, connections: int, copy_chunk: CopyChunk) -> procrastinate.App:
+def app(conninfo: str, connections: int, copy_chunk: CopyChunk) -> procrastinate.App:
     """The Procrastinate app of one agent."""
     connector = procrastinate.PsycopgConnector(
         conninfo=conninfo,
         min_size=1,
         max_size=connections,
         timeout=deadlines.CONNECT,
+        reconnect_timeout=deadlines.CONNECT,
         kwargs={"application_name": "extraction-agent queue", **postgres.NETWORK},
     )
-    app = procrastinate.App(connector=connector)
-    app.task(name=TASK, retry=_Retry())(copy_chunk)
-    return app
+    made = procrastinate.App(connector=connector)
+    made.task(name=TASK, retry=_Retry())(copy_chunk)
+    return made
 
 
 def defer(connection: postgres.Connection, chunks: Iterable[tuple[int, int]]) -> None:
     """Add jobs for (extraction, chunk) pairs, inside the caller's transaction."""
     waiting = [
         queue_jobs.Job(
+            id=None,
             queue=queue_of(extraction_id),
             lock=None,
             queueing_lock=f"{extraction_id}/{chunk_no}",

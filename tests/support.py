@@ -1,0 +1,58 @@
+"""What tests share: databases, and an extraction in one thread without the queue."""
+
+from dataclasses import dataclass
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg import sql as q
+
+from extraction_agent.model import Definition
+from extraction_agent.pipeline import commit
+from extraction_agent.pipeline.start import start
+from extraction_agent.profiles import Settings
+from extraction_agent.sources import kind_of, open_source
+from extraction_agent.store.store import Store
+from extraction_agent.waiting import Stop
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A PostgreSQL database of one test."""
+
+    url: str
+
+    def run(self, *statements: LiteralString) -> None:
+        """Execute statements, each in a transaction of its own."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    def rows(
+        self, query: LiteralString | q.SQL | q.Composed, parameters: dict[str, Any] | None = None
+    ) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            return connection.execute(query, parameters).fetchall()
+
+    def value(self, query: LiteralString | q.SQL | q.Composed, parameters: dict[str, Any] | None = None) -> Any:
+        return self.rows(query, parameters)[0][0]
+
+
+def extract(source_url: str, store: Database, definition: Definition, name: str = "test", **settings: Any) -> int:
+    """Run one extraction to its end in this thread, chunk by chunk. Returns its id; raises what it meets."""
+    source, stop = open_source(source_url), Stop()
+    with Store(store.url) as opened:
+        config = opened.save_config(name, kind_of(source_url), source_url, None, definition)
+        begun = start(opened, source, config, Settings.model_validate(settings))
+        session = source.session(begun.snapshot.token if begun.snapshot else None)
+        try:
+            extraction = opened.extraction(begun.extraction_id)
+            for chunk in opened.chunks(extraction.id):
+                assert commit.copy_chunk(extraction, chunk.no, session, opened, "test", stop) is not None
+            opened.finish(extraction.id)
+            assert opened.summary(extraction.id).status == "succeeded"
+            return extraction.id
+        finally:
+            session.close()
+            if begun.snapshot is not None:
+                begun.snapshot.close()
+            stop.close()
