@@ -16,4 +16,5 @@ RECONCILE = 2.0  # how often unfinished chunks without a live job are looked for
 ORPHANED = 60.0  # how long a chunk without a job is left to a backend that still works on it
 SNAPSHOT_PING = 5.0  # how often the holder of a snapshot looks whether it stands
 POLL = 1.0  # how often an agent asks for work without being notified
+STORE_AWAY = 300.0  # how long a command waits for a store that is away before it leaves the rest to `resume`
 SHUTDOWN = 3.0  # a worker that was asked to end

@@ -267,6 +267,10 @@ class Store:
             row[10], row[11], row[12], row[13], row[14],
         )  # fmt: skip
 
+    def counts(self) -> dict[str, int]:
+        """Extractions by status."""
+        return dict(self._run("counts").fetchall())
+
     def summaries(self, extraction_id: int | None = None, limit: int = 50) -> list[model.Summary]:
         return [
             model.Summary(
@@ -282,6 +286,11 @@ class Store:
         if not found:
             raise errors.UsageError(f"There is no extraction {extraction_id}; `extractctl list` shows those there are.")
         return found[0]
+
+    def status(self, extraction_id: int) -> model.Status | None:
+        """None: there is no such extraction."""
+        row = self._one("status", extraction_id=extraction_id)
+        return None if row is None else model.Status(row[0])
 
     def finish(self, extraction_id: int) -> bool:
         """Index and attach the part, move the watermark, and call it succeeded, if every chunk is done.
@@ -374,17 +383,22 @@ class Store:
         )
         return cursor.rowcount == 1
 
-    def release(self, extraction_id: int, chunk_no: int, attempt: int, error: str | None) -> int:
-        """Give a chunk back. error: count it as a failure. Returns the failures so far."""
+    def release(self, extraction_id: int, chunk_no: int, agent: str, error: str | None) -> int:
+        """End an agent's attempt at a chunk. error: count it as a failure. Returns the failures so far."""
         row = self._one(
             "release_chunk",
             extraction_id=extraction_id,
             chunk_no=chunk_no,
-            attempt=attempt,
+            agent=agent,
             failed=0 if error is None else 1,
             error=error,
         )
         return 0 if row is None else int(row[0])
+
+    def chunk(self, extraction_id: int, chunk_no: int) -> model.Chunk:
+        """A chunk's range; everything, if the chunk is no more."""
+        row = self._one("chunk", extraction_id=extraction_id, chunk_no=chunk_no)
+        return model.Chunk.model_validate({} if row is None else row[0])
 
     def chunks(self, extraction_id: int) -> list[ChunkRow]:
         return [

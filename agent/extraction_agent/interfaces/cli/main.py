@@ -1,0 +1,47 @@
+"""`extractctl`: the commands, and how they end."""
+
+import logging
+import sys
+
+import click
+import typer
+
+from extraction_agent import errors
+from extraction_agent.interfaces.cli import extractions, stores
+
+app = typer.Typer(
+    name="extractctl",
+    help="Moves rows in bulk out of operational databases, each exactly once.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+extractions.register(app)
+app.add_typer(stores.app, name="store")
+
+
+def main() -> None:
+    """Run a command; exit with 0, 1 (it failed) or 2 (it was asked wrongly)."""
+    logging.getLogger("procrastinate").addHandler(logging.NullHandler())
+    logging.getLogger("procrastinate").propagate = False
+    logging.getLogger("psycopg").setLevel(logging.CRITICAL)
+    logging.getLogger("extraction_agent").setLevel(logging.ERROR)
+    try:
+        app(standalone_mode=False)
+    except errors.ExtractionError as error:
+        fail(str(error), error.exit_status)
+    except click.UsageError as error:
+        hint = f" See `{error.ctx.command_path} --help`." if error.ctx else ""
+        fail(f"{error.format_message()}{hint}", 2)
+    except (click.Abort, KeyboardInterrupt):
+        fail("Interrupted.", 1)
+    except BrokenPipeError:  # the reader of our output has left
+        sys.stderr.close()
+        sys.exit(1)
+
+
+def fail(message: str, status: int) -> None:
+    """Say what failed and end."""
+    typer.secho(message, err=True, fg=typer.colors.RED if sys.stderr.isatty() else None)
+    sys.exit(status)

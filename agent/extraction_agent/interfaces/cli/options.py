@@ -1,0 +1,26 @@
+"""Options that several commands share."""
+
+from typing import Annotated
+
+import typer
+
+Store = Annotated[
+    str,
+    typer.Option(
+        "--store",
+        envvar="EXTRACTION_STORE",
+        metavar="URL",
+        show_default=False,
+        help="The store, postgresql://user@host/database; better in the environment than on the command line.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+Secret = Annotated[
+    str | None,
+    typer.Option(
+        "--secret",
+        metavar="NAME",
+        help="The secret that holds the source's password: a systemd credential NAME, or EXTRACTION_SECRET_NAME.",
+    ),
+]
+Extraction = Annotated[int, typer.Argument(metavar="ID", min=1, help="The extraction's number.", show_default=False)]

@@ -1,0 +1,43 @@
+"""What commands print: one JSON object for machines, a short table for people."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+
+def as_json(value: Any) -> None:
+    """Print one JSON value on stdout."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+
+
+def facts(pairs: dict[str, Any]) -> None:
+    """Print names and values, one a line; what is None or empty is left out."""
+    table = Table.grid(padding=(0, 2))
+    for name, value in pairs.items():
+        if value not in (None, "", [], {}):
+            shown = (
+                "\n".join(map(str, value))
+                if isinstance(value, list)
+                else f"{value:,}"
+                if isinstance(value, int)
+                else value
+            )
+            table.add_row(Text(name, style="dim"), Text(str(shown)))
+    Console(soft_wrap=True).print(table)
+
+
+def rows(names: Sequence[str], values: Iterable[Sequence[Any]]) -> None:
+    """Print a table; numbers to the right."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    listed = [tuple(value) for value in values]
+    for position, name in enumerate(names):
+        numeric = bool(listed) and all(isinstance(row[position], int | float) for row in listed)
+        table.add_column(name, justify="right" if numeric else "left")
+    for row in listed:
+        table.add_row(*(Text(f"{cell:,}" if isinstance(cell, int | float) else str(cell)) for cell in row))
+    Console(soft_wrap=True).print(table)

@@ -1,0 +1,329 @@
+"""One agent: a worker on the store's queue, and what keeps it and its neighbours honest.
+
+Four side tasks stand around the queue's worker, each ended by nothing but a stop:
+  the supervisor starts the worker again when the store was away;
+  the reaper hands on the jobs of agents that gave no sign of life;
+  the reconciler defers chunks that have no job and finishes extractions whose last agent died;
+  the keeper holds snapshots and lets go of them in time.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from procrastinate import exceptions as queue_errors
+from procrastinate import jobs as queue_jobs
+from procrastinate.worker import Worker
+
+from extraction_agent import deadlines, errors
+from extraction_agent.model import Chunk, Status
+from extraction_agent.pipeline import commit
+from extraction_agent.pipeline.lanes import Lanes
+from extraction_agent.pipeline.start import renew
+from extraction_agent.sources.protocol import Snapshot, Source
+from extraction_agent.store import queue
+from extraction_agent.store.store import Extraction, Store
+from extraction_agent.waiting import Stop
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+MOST_FAILURES = 8  # of one chunk, then its extraction fails: some 90 s of back-off
+_QUEUE_CONNECTIONS = 4  # listener apart: fetch, heartbeat, finish, reap
+
+
+@dataclass(slots=True)
+class _Held:
+    """A snapshot this agent holds for an extraction."""
+
+    snapshot: Snapshot
+    since: float
+    longest: float  # s
+
+
+class Agent:
+    """Copies chunks of the store's queue until it is stopped."""
+
+    def __init__(
+        self,
+        store_url: str,
+        open_source: Callable[[Extraction], Source],
+        chunks_in_flight: int,
+        extraction_id: int | None = None,
+    ) -> None:
+        """extraction_id: work on this extraction only; None: on all."""
+        self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
+        self._store_url = store_url
+        self._only = extraction_id
+        self._width = chunks_in_flight
+        self._lanes = Lanes(open_source, self._open_store)
+        self._stop = Stop()
+        self._stopping = asyncio.Event()
+        self._running: set[tuple[int, int]] = set()
+        self._held: dict[int, _Held] = {}
+        self._control: Store | None = None
+        self._control_lock = threading.Lock()
+        self._store_back_since = time.monotonic() - 2 * deadlines.HEARTBEAT
+        self._store_away = False
+        self._threads = ThreadPoolExecutor(chunks_in_flight, "extraction", initializer=_name_thread)
+        self._app = queue.app(store_url, _QUEUE_CONNECTIONS, self._copy_chunk)
+
+    def hold(self, extraction_id: int, snapshot: Snapshot, longest: float) -> None:
+        """Hold a snapshot until its extraction ends, at most `longest` seconds."""
+        self._held[extraction_id] = _Held(snapshot, time.monotonic(), longest)
+
+    def stop(self) -> None:
+        """Let go of everything: chunks in flight go back to the queue. From the agent's loop."""
+        self._stop.request()
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Work until stopped. Raises what no retry can mend."""
+        tasks = [
+            asyncio.create_task(self._supervise(), name="supervisor"),
+            asyncio.create_task(self._every(deadlines.REAP, self._reap), name="reaper"),
+            asyncio.create_task(self._every(deadlines.RECONCILE, self._reconcile), name="reconciler"),
+            asyncio.create_task(self._every(deadlines.SNAPSHOT_PING, self._keep), name="keeper"),
+        ]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            for task in done:
+                task.result()
+        finally:
+            self.stop()
+            await asyncio.wait(tasks, timeout=2 * deadlines.SHUTDOWN)
+            for task in tasks:
+                task.cancel()
+            await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._lanes.forget()
+        for held in self._held.values():
+            held.snapshot.close()
+        if self._control is not None:
+            self._control.close()
+        self._stop.close()
+
+    # The queue's worker
+
+    async def _supervise(self) -> None:
+        failures = 0
+        while not self._stopping.is_set():
+            begun = time.monotonic()
+            try:
+                async with self._app.open_async():
+                    await self._until_stopped()
+            except (queue_errors.ProcrastinateException, OSError) as error:
+                log.warning("the queue's worker ended and starts again: %s", error)
+                self._note_store(away=True)
+            failures = 0 if time.monotonic() - begun > deadlines.STALLED else failures + 1
+            await self._pause(queue.delay_after(min(failures, 3)))
+
+    async def _until_stopped(self) -> None:
+        """Run the queue's worker until it ends by itself, or end it on a stop."""
+        worker = Worker(
+            self._app,
+            queues=None if self._only is None else [queue.queue_of(self._only)],
+            name=self.name,
+            concurrency=self._width,
+            fetch_job_polling_interval=deadlines.POLL,
+            shutdown_graceful_timeout=deadlines.SHUTDOWN,
+            update_heartbeat_interval=deadlines.HEARTBEAT,
+            delete_jobs=queue_jobs.DeleteJobCondition.SUCCESSFUL,
+            install_signal_handlers=False,
+        )
+        running = asyncio.create_task(worker.run(), name="worker")
+        stopping = asyncio.create_task(self._stopping.wait(), name="stopping")
+        await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        worker.stop()
+        await running
+
+    async def _copy_chunk(self, extraction_id: int, chunk_no: int) -> None:
+        """The task. A job that comes while this agent already runs the chunk is a stale hint."""
+        pair = (extraction_id, chunk_no)
+        if pair in self._running:
+            return
+        self._running.add(pair)
+        future = asyncio.get_running_loop().run_in_executor(self._threads, self._copy, extraction_id, chunk_no)
+        future.add_done_callback(lambda _: self._running.discard(pair))
+        await asyncio.shield(future)
+
+    def _copy(self, extraction_id: int, chunk_no: int) -> None:
+        """Copy one chunk, in a thread. Raises Again if it is to be tried again."""
+        try:
+            extraction = self._with_store(lambda store: store.extraction(extraction_id))
+        except errors.StoreUnavailable as error:
+            raise queue.Again(deadlines.POLL) from error
+        except errors.UsageError:
+            return  # pruned
+        if extraction.status is not Status.RUNNING:
+            return
+        try:
+            lane = self._lanes.take(extraction)
+            try:
+                copied = commit.copy_chunk(extraction, chunk_no, lane.session, lane.store, self.name, self._stop)
+                if copied is not None and extraction.part is not None:
+                    lane.store.finish(extraction_id)
+            finally:
+                self._lanes.give_back(lane)
+        except errors.Fenced as fenced:
+            log.info("%s", fenced)
+        except errors.SnapshotLost as lost:
+            self._renew(extraction)
+            raise queue.Again from lost
+        except errors.Cancelled as cancelled:
+            self._give_back(extraction_id, chunk_no, None)
+            raise queue.Again from cancelled
+        except errors.ExtractionError as error:
+            self._failed(extraction, chunk_no, error)
+
+    def _failed(self, extraction: Extraction, chunk_no: int, error: errors.ExtractionError) -> None:
+        """Try again, or fail the extraction, whichever this error asks for."""
+        failures = self._give_back(extraction.id, chunk_no, str(error))
+        if error.transient and failures < MOST_FAILURES:
+            log.warning("chunk %s of extraction %s is tried again: %s", chunk_no, extraction.id, error)
+            raise queue.Again(queue.delay_after(max(failures, 1))) from error
+        times = f" for the {failures}th time" if error.transient else ""
+        chunk = self._with_store(lambda store: store.chunk(extraction.id, chunk_no))
+        message = f"Chunk {chunk_no} ({describe(chunk)}) failed{times}: {error}"
+        self._with_store(lambda store: store.end(extraction.id, Status.FAILED, message))
+
+    def _give_back(self, extraction_id: int, chunk_no: int, error: str | None) -> int:
+        """Record the end of an attempt. Returns the chunk's failures; 0 while the store is away."""
+        try:
+            return self._with_store(lambda store: store.release(extraction_id, chunk_no, self.name, error))
+        except errors.StoreUnavailable:
+            return 0  # the claim of the next attempt ends what is left of this one
+
+    def _renew(self, extraction: Extraction) -> None:
+        self._lanes.forget(extraction.id)
+        try:
+            with self._open_store() as store:
+                snapshot = renew(store, self._lanes.source(extraction), extraction)
+        except errors.ExtractionError as error:
+            if error.transient:
+                raise queue.Again(deadlines.POLL) from error
+            message = f"The snapshot was lost and another could not be taken: {error}"
+            self._with_store(lambda store: store.end(extraction.id, Status.FAILED, message))
+            return
+        if snapshot is not None:
+            self.hold(extraction.id, snapshot, extraction.config.definition.snapshot_max_seconds)
+
+    # Side tasks
+
+    async def _every(self, seconds: float, action: Callable[[], "asyncio.Future[None] | object"]) -> None:
+        """Run an action again and again; a store that is away is met by patience."""
+        while not self._stopping.is_set():
+            try:
+                result = action()
+                if asyncio.iscoroutine(result):
+                    await result
+                self._note_store(away=False)
+            except (errors.StoreUnavailable, queue_errors.ConnectorException) as error:
+                self._note_store(away=True)
+                log.info("%s", error)
+            except queue_errors.AppNotOpen:
+                pass  # between two rounds of the supervisor
+            await self._pause(seconds)
+
+    def _note_store(self, *, away: bool) -> None:
+        if self._store_away and not away:
+            self._store_back_since = time.monotonic()
+        self._store_away = away
+
+    async def _reap(self) -> None:
+        """Hand on jobs of dead agents; silent until every agent had time for a sign of life after an outage."""
+        if self._store_away or time.monotonic() - self._store_back_since < 2 * deadlines.HEARTBEAT:
+            await self._app.check_connection_async()
+            return
+        manager = self._app.job_manager
+        queue_name = None if self._only is None else queue.queue_of(self._only)
+        for job in await manager.get_stalled_jobs(
+            queue=queue_name, task_name=queue.TASK, seconds_since_heartbeat=deadlines.STALLED
+        ):
+            assert job.id is not None
+            try:
+                await manager.retry_job(job)
+            except queue_errors.UniqueViolation:  # another job already waits for the same chunk
+                await manager.finish_job_by_id_async(job.id, queue_jobs.Status.FAILED, delete_job=True)
+
+    async def _reconcile(self) -> None:
+        await asyncio.to_thread(self._with_store, self._reconcile_in)
+
+    def _reconcile_in(self, store: Store) -> None:
+        for extraction_id in store.complete(self._only):
+            store.finish(extraction_id)
+        orphans = [pair for pair in store.orphans(self._only) if pair not in self._running]
+        if orphans:
+            with store.transaction():
+                queue.defer(store.connection, orphans)
+
+    async def _keep(self) -> None:
+        await asyncio.to_thread(self._keep_in_thread)
+
+    def _keep_in_thread(self) -> None:
+        for extraction_id, held in list(self._held.items()):
+            if self._stands(extraction_id, held):
+                continue
+            held.snapshot.close()
+            if self._held.get(extraction_id) is held:  # not renewed meanwhile
+                del self._held[extraction_id]
+            self._lanes.forget(extraction_id)
+
+    def _stands(self, extraction_id: int, held: _Held) -> bool:
+        """Whether a snapshot is still needed, alive and young enough; too old a one fails its extraction."""
+        status = self._with_store(lambda store: store.status(extraction_id))
+        if status is None or status.final or not held.snapshot.alive:
+            return False
+        if time.monotonic() - held.since <= held.longest:
+            return True
+        message = (
+            f"The snapshot at the source stood for {held.longest:g} s, the longest allowed, and was let go. "
+            "Allow more with --snapshot-max-seconds, or use --consistency chunk."
+        )
+        self._with_store(lambda store: store.end(extraction_id, Status.FAILED, message))
+        return False
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+
+    # The store
+
+    def _open_store(self) -> Store:
+        return Store(self._store_url, f"extraction-agent {self.name}")
+
+    def _with_store(self, action: Callable[[Store], T]) -> T:
+        """Run a short action on the one connection for such, opened when needed."""
+        with self._control_lock:
+            if self._control is None or not self._control.usable:
+                if self._control is not None:
+                    self._control.close()
+                self._control = self._open_store()
+            return action(self._control)
+
+
+def _name_thread() -> None:
+    thread = threading.current_thread()
+    thread.name = f"extraction-{int(thread.name.rsplit('_', 1)[1]) + 1}"
+
+
+def describe(chunk: Chunk) -> str:
+    """A chunk's range in words."""
+    part = f"{chunk.part}, " if chunk.part else ""
+    if chunk.low is None and chunk.high is None:
+        return part + "everything"
+    low = "the beginning" if chunk.low is None else ", ".join(chunk.low)
+    high = "the end" if chunk.high is None else ", ".join(chunk.high)
+    return f"{part}from {low} to {high}"

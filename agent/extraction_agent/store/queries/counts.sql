@@ -1,0 +1,1 @@
+SELECT status, count(*) FROM extractions GROUP BY status ORDER BY status

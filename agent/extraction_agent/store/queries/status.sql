@@ -1,0 +1,1 @@
+SELECT status FROM extractions WHERE id = %(extraction_id)s
