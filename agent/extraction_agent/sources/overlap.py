@@ -1,0 +1,69 @@
+"""Overlap: incremental runs where a source cannot say which of its rows have just become visible.
+
+Each run reads again what was stamped within a named overlap before the newest stamp, and the relay drops the rows the
+last run took, by their content. A transaction that stays open for longer than the overlap is missed: the notes say so.
+
+A source finds the horizon in its own SQL, then calls `apply` with the plan and the ranges it would have used anyway.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from extraction_agent.model import Chunk, Plan
+
+KIND = "overlap"
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """Where this run's window begins. Both are the source's own text of a value of the watermark column.
+
+    high: the greatest value there is, for a time no later than the source's clock.
+    start: high less the overlap, and never before the last run's start. None: no row has a value yet.
+    """
+
+    high: str | None
+    start: str | None
+
+
+def previous_start(state: dict[str, Any] | None) -> str | None:
+    """Where the last run's window began, for the SQL that finds the next horizon."""
+    return state["from"] if state is not None and state["kind"] == KIND else None
+
+
+def apply(
+    plan: Plan,
+    ranges: list[Chunk],
+    column: str,
+    quoted: str,
+    literal: Callable[[str], str],
+    horizon: Horizon,
+    state: dict[str, Any] | None,
+) -> tuple[Plan, list[Chunk], dict[str, Any]]:
+    """The plan and chunks of an overlapping run, and the watermark's state after it.
+
+    quoted, literal: the watermark column, and a value of it, in the source's SQL; the values are the horizon's texts.
+    state: what an earlier overlapping run ended with, None before the first, which takes everything.
+    """
+
+    def since(start: str | None) -> str:
+        return f"{quoted} IS NOT NULL" if start is None else f"{quoted} >= {literal(start)}"
+
+    changes: dict[str, Any] = {"deduplicate": True}
+    if state is not None:
+        changes["condition"] = since(state["from"])
+    window = since(horizon.start)
+    older = f"({window}) IS NOT TRUE"
+    chunks = [chunk.model_copy(update={"condition": older}) for chunk in ranges]
+    chunks.append(Chunk(condition=window, window=True))
+    after = {"kind": KIND, "column": column, "from": horizon.start, "high": horizon.high}
+    return plan.model_copy(update=changes), chunks, after
+
+
+def note(reason: str, seconds: float, unit: str = "s") -> str:
+    """What a reader of the records should know. reason: a sentence without its stop."""
+    return (
+        f"{reason}: this run overlaps the last one by {seconds:g} {unit} and drops what that one took. A transaction "
+        "that stays open for longer than that can be missed."
+    )
