@@ -21,7 +21,7 @@ BLOCK_BYTES = 64 * 1024  # measured against 16, 256 and 1024 KiB: docs/benchmark
 _LOW_WATER = 64 * 1024  # wake for this many bytes instead of each packet
 _END = -1  # of get_copy_data; -2 is an error, which the result then tells
 
-Block = list[memoryview]
+Block = list[memoryview] | list[bytes]
 
 
 def raise_error(connection: PGconn, result: PGresult | None) -> None:
@@ -84,7 +84,7 @@ class CopyOut:
         connection, socket_ = self._connection, self._socket
         start(connection, self._statement, pq.ExecStatus.COPY_OUT, socket_)
         get, consume = partial(connection.get_copy_data, 1), connection.consume_input
-        block: Block = []
+        block: list[memoryview] = []
         append = block.append
         size = seen = 0
         first = True

@@ -15,6 +15,7 @@ from extraction_agent.model import Chunk, Consistency, Definition, Plan
 from extraction_agent.sources import postgresql_catalog as catalog
 from extraction_agent.sources import postgresql_planner as planner
 from extraction_agent.sources import protocol
+from extraction_agent.sources.columns import describe_change
 from extraction_agent.sources.postgresql_statements import Prefix, copy_out
 from extraction_agent.waiting import Socket, Stop
 
@@ -185,7 +186,7 @@ class Session:
                 now = catalog.columns_of(self._connection, sql.trusted(plan.relation))
             except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
                 raise errors.SchemaChanged(f"{self._source.where}: {postgres.describe(error)}.") from error
-        change = catalog.describe_change(plan.columns, now)
+        change = describe_change(plan.columns, now)
         if change:
             raise errors.SchemaChanged(
                 f"{self._source.where}: {change}, since the extraction was planned. Start a new one."

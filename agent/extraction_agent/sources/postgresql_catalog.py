@@ -1,14 +1,14 @@
 """What a PostgreSQL source knows of a relation: its columns, how they travel, its unique keys."""
 
-import difflib
 from dataclasses import dataclass
 
 from psycopg import ClientCursor, Error
 from psycopg import sql as q
 
 from extraction_agent import errors, sql
-from extraction_agent.model import Column, Definition, Format
+from extraction_agent.model import Column, Definition
 from extraction_agent.postgres import Connection
+from extraction_agent.sources.columns import hint
 
 PACKAGE = "extraction_agent.sources.sql"
 _KINDS = {"r": "table", "p": "partitioned table", "v": "view", "m": "materialized view", "f": "foreign table"}
@@ -50,9 +50,9 @@ def find(connection: Connection, definition: Definition) -> Relation:
             named = q.Identifier(schema_name, relation_name)
             return Relation(named, f"{_KINDS[kind]} {schema_name}.{relation_name}", _KINDS[kind], oid)
     names = [name for (name,) in connection.execute(sql.load(PACKAGE, "postgresql_relation_names"))]
-    near = difflib.get_close_matches(definition.table, names, n=3)
-    hint = f" Did you mean {' or '.join(near)}?" if near else ""
-    raise errors.UsageError(f"There is no table or view {definition.table} at the source.{hint}")
+    raise errors.UsageError(
+        f"There is no table or view {definition.table} at the source.{hint(definition.table, names)}"
+    )
 
 
 def _readings(text: str) -> list[tuple[str | None, str]]:
@@ -93,37 +93,6 @@ def columns_of(connection: Connection, relation: q.Composable) -> tuple[Column, 
     )
 
 
-def chosen(all_columns: tuple[Column, ...], definition: Definition, label: str) -> tuple[Column, ...]:
-    """The columns to extract. Raises UsageError for one that does not exist."""
-    by_name = {column.name: column for column in all_columns}
-    wanted = [*definition.columns, *definition.exclude, *definition.key]
-    if definition.watermark and definition.watermark != "xmin":
-        wanted.append(definition.watermark)
-    for name in wanted:
-        if name not in by_name:
-            near = difflib.get_close_matches(name, by_name, n=1)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            raise errors.UsageError(f"Column {name} does not exist in {label}.{hint}")
-    picked = [by_name[name] for name in definition.columns] or list(all_columns)
-    picked = [column for column in picked if column.name not in definition.exclude]
-    if not picked:
-        raise errors.UsageError(f"No column of {label} is left to extract.")
-    if definition.format is Format.TYPED:
-        names = [column.name for column in picked]
-        doubled = sorted({name for name in names if names.count(name) > 1})
-        if doubled:
-            raise errors.UsageError(f"The query names {', '.join(doubled)} twice: give each column a name.")
-        if len(picked) > _MOST_TYPED_COLUMNS:
-            raise errors.UsageError(
-                f"{label} has {len(picked)} columns; a typed table holds {_MOST_TYPED_COLUMNS} beside our two. "
-                "Leave some out with --exclude, or use --format json."
-            )
-    return tuple(picked)
-
-
-_MOST_TYPED_COLUMNS = 1598  # PostgreSQL's limit is 1600
-
-
 def key_of(
     connection: Connection, relation: Relation, columns: tuple[Column, ...], wanted: tuple[str, ...]
 ) -> Key | None:
@@ -141,16 +110,3 @@ def key_of(
         same = [key for key in found if tuple(column.name for column in key.columns) == wanted and key.proven]
         return same[0] if same else Key(tuple(by_name[name] for name in wanted), primary=False, proven=False)
     return next((key for key in found if key.proven), None)
-
-
-def describe_change(planned: tuple[Column, ...], now: tuple[Column, ...]) -> str | None:
-    """What happened to the planned columns, as a sentence's middle; None: nothing that matters."""
-    present = {column.name: column for column in now}
-    changes = []
-    for column in planned:
-        other = present.get(column.name)
-        if other is None:
-            changes.append(f"column {column.name} is gone")
-        elif other.type != column.type:
-            changes.append(f"column {column.name} was {column.type} and is {other.type}")
-    return "; ".join(changes) or None

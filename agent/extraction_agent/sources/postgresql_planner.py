@@ -17,6 +17,7 @@ from extraction_agent import errors, sql
 from extraction_agent.model import Chunk, Column, Consistency, Definition, Plan
 from extraction_agent.postgres import Connection
 from extraction_agent.sources import postgresql_catalog as catalog
+from extraction_agent.sources.columns import chosen
 from extraction_agent.sources.postgresql_statements import select
 
 PAGES_PER_CHUNK = 64  # of the sample; the share of rows in a chunk then varies by some 1/sqrt(64) = 12 %
@@ -37,7 +38,7 @@ class Cut:
 def cut(connection: Connection, definition: Definition, relation: catalog.Relation, chunk_rows: int) -> Cut:
     """Choose the method and cut. Raises UsageError for what is asked but unsafe."""
     all_columns = catalog.columns_of(connection, relation.sql)
-    columns = catalog.chosen(all_columns, definition, relation.label)
+    columns = chosen(all_columns, definition, relation.label)
     key = catalog.key_of(connection, relation, all_columns, definition.key)
     plan = Plan(
         method="whole",
