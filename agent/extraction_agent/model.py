@@ -123,6 +123,7 @@ class Manifest:
     hash: int
     digests: bytes | None  # DIGEST_BYTES of each row's digest in the order sent
     bytes: int
+    window: bytes | None = None  # 8 bytes of each row of an overlapping run's window, dropped ones too
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ from psycopg import sql as q
 
 from extraction_agent import copyio, deadlines, errors, postgres, sql
 from extraction_agent.model import Chunk, Format, Manifest
+from extraction_agent.pipeline.overlap import Sieve
 from extraction_agent.pipeline.relay import relay
 from extraction_agent.sources.protocol import Session
 from extraction_agent.store.store import Extraction, Store
@@ -64,14 +65,18 @@ def _copy(extraction: Extraction, chunk_no: int, chunk: Chunk, session: Session,
     statement = q.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(
         sql.trusted(extraction.table), stored_columns(extraction)
     )
-    stream = session.stream(extraction.plan, chunk, prefix(extraction, chunk_no), stop)
+    before = prefix(extraction, chunk_no)
+    sieve = None
+    if extraction.plan.deduplicate or chunk.window:
+        sieve = Sieve(store.window_digests(extraction.config.id), before, keep=chunk.window)
+    stream = session.stream(extraction.plan, chunk, before, stop)
     with postgres.translated(postgres.STORE, store.where):
         sink = copyio.CopyIn(
             connection.pgconn,
             statement.as_bytes(connection),
             Socket(connection.fileno(), stop, deadlines.STALL, stalled),
         )
-        return relay(stream, sink, f"extraction {extraction.id}, chunk {chunk_no}")
+        return relay(stream, sink, f"extraction {extraction.id}, chunk {chunk_no}", sieve)
 
 
 def _told(error: errors.ExtractionError, extraction: Extraction, session: Session) -> errors.ExtractionError:

@@ -353,6 +353,15 @@ class Store:
         row = self._one("watermark", config_id=config_id)
         return None if row is None else dict(row[0])
 
+    def reset_watermark(self, config_id: int) -> bool:
+        """Forget the watermark, so that the next run takes everything. False: there was none."""
+        return self._run("reset_watermark", config_id=config_id).rowcount == 1
+
+    def window_digests(self, config_id: int) -> bytes:
+        """8 bytes of each row that the config's last overlapping run met in its window."""
+        row = self._one("window_digests", config_id=config_id)
+        return b"" if row is None or row[0] is None else bytes(row[0])
+
     # Chunks
 
     def claim(self, extraction_id: int, chunk_no: int, agent: str) -> tuple[int, model.Chunk] | None:
@@ -380,6 +389,7 @@ class Store:
             bytes=manifest.bytes,
             hash=manifest.hash,
             digests=manifest.digests,
+            window_digests=manifest.window,
         )
         return cursor.rowcount == 1
 

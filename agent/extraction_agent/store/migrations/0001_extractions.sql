@@ -48,11 +48,13 @@ CREATE TABLE extraction_chunks (
     bytes bigint,
     hash bigint,                                 -- sum of the rows' xxh3_64, modulo 2^64
     digests bytea,                               -- the first 4 bytes of each row's xxh3_64
+    window_digests bytea,                        -- of an overlapping run's window: what its watermark will keep
     started_at timestamptz,
     finished_at timestamptz,
     PRIMARY KEY (extraction_id, chunk_no)
 ) WITH (fillfactor = 70);
-ALTER TABLE extraction_chunks ALTER COLUMN digests SET STORAGE EXTERNAL;  -- noise does not compress
+ALTER TABLE extraction_chunks  -- noise does not compress
+    ALTER COLUMN digests SET STORAGE EXTERNAL, ALTER COLUMN window_digests SET STORAGE EXTERNAL;
 
 CREATE TABLE extraction_data (
     extraction_id bigint NOT NULL,
@@ -65,8 +67,10 @@ CREATE TABLE extraction_watermarks (
     config_id bigint PRIMARY KEY REFERENCES extraction_configs ON DELETE CASCADE,
     extraction_id bigint NOT NULL,               -- the run that ended with it
     state jsonb NOT NULL,
+    window_digests bytea,                        -- 8 bytes of each row the next overlapping run may meet again
     updated_at timestamptz NOT NULL DEFAULT now()
 );
+ALTER TABLE extraction_watermarks ALTER COLUMN window_digests SET STORAGE EXTERNAL;
 
 CREATE TABLE audit_log (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -1,0 +1,1 @@
+SELECT window_digests FROM extraction_watermarks WHERE config_id = %(config_id)s
