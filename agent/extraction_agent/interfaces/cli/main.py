@@ -3,7 +3,6 @@
 import logging
 import sys
 
-import click
 import typer
 
 from extraction_agent import errors
@@ -28,14 +27,9 @@ def main() -> None:
     logging.getLogger("psycopg").setLevel(logging.CRITICAL)
     logging.getLogger("extraction_agent").setLevel(logging.ERROR)
     try:
-        app(standalone_mode=False)
+        app()
     except errors.ExtractionError as error:
         fail(str(error), error.exit_status)
-    except click.UsageError as error:
-        hint = f" See `{error.ctx.command_path} --help`." if error.ctx else ""
-        fail(f"{error.format_message()}{hint}", 2)
-    except (click.Abort, KeyboardInterrupt):
-        fail("Interrupted.", 1)
     except BrokenPipeError:  # the reader of our output has left
         sys.stderr.close()
         sys.exit(1)
