@@ -19,7 +19,6 @@ lint: $(VENV)/ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/yamllint --strict .
-	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml agent
 
 bench: $(VENV)/ready
 	$(BIN)/python -m benchmarks $(BENCH_OPTIONS)

@@ -6,7 +6,7 @@ import sys
 import typer
 
 from extraction_agent import errors
-from extraction_agent.interfaces.cli import extractions, stores
+from extraction_agent.interfaces.cli import demo, extractions, stores
 
 app = typer.Typer(
     name="extractctl",
@@ -17,6 +17,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 extractions.register(app)
+demo.register(app)
 app.add_typer(stores.app, name="store")
 
 

@@ -1,0 +1,1 @@
+"""`extractctl demo`: the main job on real data, with servers of its own."""

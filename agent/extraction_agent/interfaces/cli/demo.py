@@ -1,0 +1,31 @@
+"""`extractctl demo`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from extraction_agent import embedded
+from extraction_agent.demo import show
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    app.command()(demo)
+
+
+def demo(
+    keep: Annotated[
+        Path | None,
+        typer.Option("--keep", metavar="DIRECTORY", help="Leave the two servers' files in a new directory."),
+    ] = None,
+) -> None:
+    """Show the main job on real data, with two PostgreSQL servers of its own; about two minutes."""
+    console = Console()
+    if keep is not None:
+        keep.mkdir(parents=True)
+        show.run(keep.absolute(), console)
+        return
+    with embedded.folder() as folder:
+        show.run(folder, console)
