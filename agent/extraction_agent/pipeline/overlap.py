@@ -6,6 +6,7 @@ one content count as two, so a second one that came later is new.
 
 from array import array
 from bisect import bisect_left
+from typing import cast
 
 from xxhash import xxh3_64_intdigest
 
@@ -40,7 +41,8 @@ class Sieve:
                 )
         if not self._taken:
             return block
-        passed = [row for row, digest in zip(block, digests, strict=True) if not self._meet(digest)]
+        new = [row for row, digest in zip(block, digests, strict=True) if not self._meet(digest)]
+        passed = cast("Block", new)  # rows of the block's own kind
         self.dropped += len(block) - len(passed)
         return passed
 

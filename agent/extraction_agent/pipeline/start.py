@@ -1,9 +1,11 @@
 """Begins an extraction: plan, chunks, part and jobs in one transaction; and renews a snapshot that was lost."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from extraction_agent import errors
 from extraction_agent.model import Consistency, Definition, Format, Status
+from extraction_agent.pipeline import watermark
 from extraction_agent.profiles import Settings
 from extraction_agent.sources.protocol import Planned, Snapshot, Source
 from extraction_agent.store.store import Config, Extraction, Store
@@ -17,10 +19,22 @@ class Started:
     snapshot: Snapshot | None
 
 
-def plan(source: Source, definition: Definition, settings: Settings, watermark: dict[str, Any] | None) -> Planned:
-    """Look at the source and cut; nothing is written anywhere."""
-    planned = source.plan(definition, definition.chunk_rows or settings.batch.chunk_rows, watermark)
-    return _old_way(planned) if settings.reading.method == "offset" else planned
+def plan(
+    source: Source, definition: Definition, settings: Settings, state: dict[str, Any] | None, name: str = "NAME"
+) -> Planned:
+    """Look at the source and cut; nothing is written anywhere.
+
+    state: the watermark kept of the config called `name`. Raises UsageError, SourceError.
+    """
+    old_way = settings.reading.method == "offset"
+    if old_way and definition.watermark:
+        raise errors.UsageError("LIMIT/OFFSET pages know no watermark: take a profile that reads ranges.")
+    of = watermark.owner(source, definition)
+    watermark.refuse_other(state, of, name)
+    planned = source.plan(definition, definition.chunk_rows or settings.batch.chunk_rows, state)
+    if planned.watermark is not None:
+        planned = replace(planned, watermark={**planned.watermark, "of": of})
+    return _old_way(planned) if old_way else planned
 
 
 def _old_way(planned: Planned) -> Planned:
@@ -38,7 +52,8 @@ def _old_way(planned: Planned) -> Planned:
 def start(store: Store, source: Source, config: Config, settings: Settings) -> Started:
     """Plan and record an extraction with its jobs. Raises Conflict, UsageError, SourceError, StoreError."""
     store.refuse_second(config)
-    planned = plan(source, config.definition, settings, store.watermark(config.id))
+    state = store.watermark(config.id)
+    planned = plan(source, config.definition, settings, state, config.name)
     snapshot = planned.snapshot
     try:
         with store.transaction():
@@ -55,6 +70,7 @@ def start(store: Store, source: Source, config: Config, settings: Settings) -> S
                 planned.watermark,
                 planned.notes,
             )
+            store.refuse_stale(config, state)
     except BaseException:
         if snapshot is not None:
             snapshot.close()
@@ -77,7 +93,7 @@ def renew(store: Store, source: Source, extraction: Extraction) -> Snapshot | No
             if extraction.plan.restart_on_lost_snapshot:
                 config = extraction.config
                 settings = Settings.model_validate(extraction.settings)
-                planned = plan(source, config.definition, settings, store.watermark(config.id))
+                planned = plan(source, config.definition, settings, store.watermark(config.id), config.name)
                 snapshot = planned.snapshot
                 store.replace_chunks(
                     extraction,

@@ -13,6 +13,7 @@ from typing import Any
 from extraction_agent.model import Chunk, Plan
 
 KIND = "overlap"
+Literal = Callable[[str], str]  # a value in the source's SQL
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +33,17 @@ def previous_start(state: dict[str, Any] | None) -> str | None:
     return state["from"] if state is not None and state["kind"] == KIND else None
 
 
+def condition(quoted: str, literal: Literal, state: dict[str, Any] | None) -> str | None:
+    """The filter of a run after the one that ended with `state`. None: there was none, so everything is taken."""
+    return None if state is None else _since(quoted, literal, state["from"])
+
+
 def apply(
     plan: Plan,
     ranges: list[Chunk],
     column: str,
     quoted: str,
-    literal: Callable[[str], str],
+    literal: Literal,
     horizon: Horizon,
     state: dict[str, Any] | None,
 ) -> tuple[Plan, list[Chunk], dict[str, Any]]:
@@ -46,19 +52,17 @@ def apply(
     quoted, literal: the watermark column, and a value of it, in the source's SQL; the values are the horizon's texts.
     state: what an earlier overlapping run ended with, None before the first, which takes everything.
     """
-
-    def since(start: str | None) -> str:
-        return f"{quoted} IS NOT NULL" if start is None else f"{quoted} >= {literal(start)}"
-
-    changes: dict[str, Any] = {"deduplicate": True}
-    if state is not None:
-        changes["condition"] = since(state["from"])
-    window = since(horizon.start)
+    window = _since(quoted, literal, horizon.start)
     older = f"({window}) IS NOT TRUE"
     chunks = [chunk.model_copy(update={"condition": older}) for chunk in ranges]
     chunks.append(Chunk(condition=window, window=True))
     after = {"kind": KIND, "column": column, "from": horizon.start, "high": horizon.high}
+    changes = {"deduplicate": True, "condition": condition(quoted, literal, state)}
     return plan.model_copy(update=changes), chunks, after
+
+
+def _since(quoted: str, literal: Literal, start: str | None) -> str:
+    return f"{quoted} IS NOT NULL" if start is None else f"{quoted} >= {literal(start)}"
 
 
 def note(reason: str, seconds: float, unit: str = "s") -> str:

@@ -353,6 +353,11 @@ class Store:
         row = self._one("watermark", config_id=config_id)
         return None if row is None else dict(row[0])
 
+    def refuse_stale(self, config: Config, state: dict[str, Any] | None) -> None:
+        """Raise Conflict if the watermark has moved since `state` was read. A run that is recorded keeps it still."""
+        if self.watermark(config.id) != state:
+            raise errors.Conflict(f"Another extraction of config {config.name} has just ended; start again.")
+
     def reset_watermark(self, config_id: int) -> bool:
         """Forget the watermark, so that the next run takes everything. False: there was none."""
         return self._run("reset_watermark", config_id=config_id).rowcount == 1
