@@ -1,6 +1,7 @@
 """What every kind of source does with a relation's columns: choose, compare, and hint at a name that was meant."""
 
 import difflib
+from collections import Counter
 from collections.abc import Iterable
 
 from extraction_agent import errors
@@ -28,16 +29,14 @@ def chosen(all_columns: tuple[Column, ...], definition: Definition, label: str) 
     picked = [column for column in picked if column.name not in definition.exclude]
     if not picked:
         raise errors.UsageError(f"No column of {label} is left to extract.")
-    if definition.format is Format.TYPED:
-        names = [column.name for column in picked]
-        doubled = sorted({name for name in names if names.count(name) > 1})
-        if doubled:
-            raise errors.UsageError(f"The query names {', '.join(doubled)} twice: give each column a name.")
-        if len(picked) > _MOST_TYPED_COLUMNS:
-            raise errors.UsageError(
-                f"{label} has {len(picked)} columns; a typed table holds {_MOST_TYPED_COLUMNS} beside our two. "
-                "Leave some out with --exclude, or use --format json."
-            )
+    doubled = sorted(name for name, count in Counter(column.name for column in picked).items() if count > 1)
+    if doubled:
+        raise errors.UsageError(f"The query names {', '.join(doubled)} twice: give each column a name.")
+    if definition.format is Format.TYPED and len(picked) > _MOST_TYPED_COLUMNS:
+        raise errors.UsageError(
+            f"{label} has {len(picked)} columns; a typed table holds {_MOST_TYPED_COLUMNS} beside our two. "
+            "Leave some out with --exclude, or use --format json."
+        )
     return tuple(picked)
 
 

@@ -1,4 +1,5 @@
--- The tables that hold a relation's rows, with their blocks: itself, its partitions, its children.
+-- The tables that hold a relation's rows, with their blocks: itself, its partitions, its children. readable: whether
+-- each may be read by itself; a policy of its own would refuse that though it does not apply to its parent's readers.
 WITH RECURSIVE tree (oid) AS (
     SELECT %(relation)s::oid
     UNION
@@ -7,7 +8,8 @@ WITH RECURSIVE tree (oid) AS (
 SELECT
     format('%%I.%%I', n.nspname, c.relname) AS name,
     pg_relation_size(c.oid) / current_setting('block_size')::bigint AS blocks,
-    has_table_privilege(c.oid, 'SELECT') AS readable
+    has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
+        AND NOT row_security_active(c.oid) AS readable
 FROM tree AS t
 JOIN pg_class AS c ON c.oid = t.oid
 JOIN pg_namespace AS n ON n.oid = c.relnamespace

@@ -1,7 +1,9 @@
--- Upper bounds of equal shares of the key, from whole pages taken at random.
-SELECT DISTINCT ON (share) {texts}
+-- Upper bounds of equal shares of the key, and the rows seen, from whole pages taken at random. What is left after the
+-- last bound is half a share to one and a half.
+SELECT {names}, total
 FROM (
-    SELECT {key}, ntile({chunks}) OVER (ORDER BY {key}) AS share
-    FROM {relation} TABLESAMPLE SYSTEM ({percent})
+    SELECT {texts}, row_number() OVER (ORDER BY {key}) AS place, count(*) OVER () AS total
+    FROM {relation} TABLESAMPLE SYSTEM ({percent}){where}
 ) AS sample
-ORDER BY share, {descending}
+WHERE place % {step} = 0 AND place <= total - {step} / 2 OR place = total
+ORDER BY place

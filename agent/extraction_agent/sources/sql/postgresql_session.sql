@@ -5,7 +5,6 @@ SET DateStyle = 'ISO, YMD';
 SET IntervalStyle = 'postgres';
 SET extra_float_digits = 1;
 SET bytea_output = 'hex';
-SET lc_monetary = 'C';
 -- A policy that would hide rows raises an error instead: never silently fewer.
 SET row_security = off;
 SET default_transaction_read_only = on;

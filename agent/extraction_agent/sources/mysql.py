@@ -1,0 +1,111 @@
+"""MariaDB and MySQL as a source: an unbuffered SELECT a chunk, each a moment of its own; nothing is written."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+from extraction_agent import deadlines, errors
+from extraction_agent.copyio import BLOCK_BYTES, Block
+from extraction_agent.model import Chunk, Definition, Format, Plan
+from extraction_agent.sources import encoding, protocol
+from extraction_agent.sources import mysql_catalog as catalog
+from extraction_agent.sources import mysql_planner as planner
+from extraction_agent.sources.columns import describe_change
+from extraction_agent.sources.mysql_connection import Address, Connection, Missing
+from extraction_agent.sources.mysql_statements import select
+from extraction_agent.waiting import Stop
+
+Prefix = tuple[tuple[int, str], ...]
+
+
+class Source:
+    """A database of a MariaDB or MySQL server."""
+
+    kind = "mysql"
+
+    def __init__(self, url: str) -> None:
+        self._address = Address(url)
+        self.where = self._address.where
+
+    def plan(self, definition: Definition, chunk_rows: int, watermark: dict[str, Any] | None) -> protocol.Planned:
+        connection = Connection(self._address, deadlines.PLAN)
+        try:
+            relation = catalog.find(connection, definition)
+            found = planner.cut(connection, definition, relation, chunk_rows, watermark)
+            explained = planner.explain(connection, select(found.plan, found.chunks[0], connection.literal))
+        finally:
+            connection.close()
+        return protocol.Planned(
+            found.plan, found.chunks, found.notes, planner.describe(explained), watermark=found.watermark
+        )
+
+    def hold_snapshot(self, plan: Plan) -> protocol.Snapshot:
+        raise errors.UsageError(
+            f"{self.where}: sessions of this server cannot share a snapshot, and no plan of {plan.relation} needs one."
+        )
+
+    def session(self, snapshot_token: str | None) -> "Session":
+        if snapshot_token is not None:
+            raise errors.SnapshotLost(f"{self.where}: sessions of this server cannot share a snapshot.")
+        return Session(Connection(self._address, deadlines.STATEMENT))
+
+
+class Session:
+    """One thread's connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def stream(self, plan: Plan, chunk: Chunk, prefix: Prefix, stop: Stop) -> "Stream":
+        return Stream(self._connection, plan, chunk, prefix, stop)
+
+    def check_schema(self, plan: Plan) -> None:
+        """Raise SchemaChanged if a planned column is gone or of another type."""
+        connection = self._connection
+        try:
+            now = catalog.columns_again(connection, plan)
+        except Missing as error:
+            raise errors.SchemaChanged(str(error)) from error
+        change = describe_change(plan.columns, now)
+        if change:
+            raise errors.SchemaChanged(
+                f"{connection.where}: {change}, since the extraction was planned. Start a new one."
+            )
+
+    @property
+    def usable(self) -> bool:
+        return self._connection.open
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class Stream:
+    """One chunk's rows."""
+
+    def __init__(self, connection: Connection, plan: Plan, chunk: Chunk, prefix: Prefix, stop: Stop) -> None:
+        self._connection, self._stop = connection, stop
+        self._statement = select(plan, chunk, connection.literal)
+        encoder = encoding.as_field if plan.format is Format.TYPED else encoding.as_part
+        encoders = {column.name: encoder(column.sent_as) for column in plan.columns}
+        self._encoded = encoding.Rows(f"{connection.where}, {plan.relation}", encoders, plan.format, prefix)
+        self.rows = 0
+
+    def __iter__(self) -> Iterator[Block]:
+        message = self._encoded.message
+        block: list[bytes] = []
+        size = rows = 0
+        with closing(self._connection.stream(self._statement, self._stop)) as stream:
+            for row in stream:
+                data = message(row)
+                block.append(data)
+                size += len(data)
+                if size > BLOCK_BYTES:
+                    yield block
+                    rows += len(block)
+                    block.clear()
+                    size = 0
+        if block:
+            yield block
+            rows += len(block)
+        self.rows = rows

@@ -1,0 +1,1 @@
+SELECT min({column}), max({column}) FROM {relation}

@@ -1,0 +1,1 @@
+SELECT min({column}), max({column}), typeof(min({column})), typeof(max({column})) FROM {relation}

@@ -1,0 +1,168 @@
+"""SQLite as a source: the file opened read-only, a SELECT a chunk, each a read transaction of its own."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+from extraction_agent import deadlines, errors
+from extraction_agent.copyio import BLOCK_BYTES, Block
+from extraction_agent.model import Chunk, Definition, Format, Plan
+from extraction_agent.sources import encoding, protocol
+from extraction_agent.sources import sqlite_catalog as catalog
+from extraction_agent.sources import sqlite_planner as planner
+from extraction_agent.sources.columns import describe_change
+from extraction_agent.waiting import Stop
+
+Prefix = tuple[tuple[int, str], ...]
+_BUSY = 5.0  # s to wait for a writer's lock; then the chunk is tried again later
+_STEPS = 10_000  # of SQLite's machine between two looks at the stop: well under a millisecond
+_TRANSIENT = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_INTERRUPT", "SQLITE_PROTOCOL")
+
+
+class Source:
+    """A database file. sqlite:///absolute/path or sqlite://relative/path."""
+
+    kind = "sqlite"
+
+    def __init__(self, url: str) -> None:
+        text = unquote(url.removeprefix("sqlite://").partition("?")[0])
+        if not text:
+            raise errors.UsageError("A SQLite source is sqlite:///absolute/path or sqlite://relative/path.")
+        self.path = Path(text).absolute()
+        self.where = f"source {self.path}"
+
+    def plan(self, definition: Definition, chunk_rows: int, watermark: dict[str, Any] | None) -> protocol.Planned:
+        connection = self.connect()
+        try:
+            with self.errors():
+                found = planner.cut(connection, definition, chunk_rows, watermark)
+                explained = planner.explain(connection, found.plan, found.chunks[0])
+        finally:
+            connection.close()
+        return protocol.Planned(found.plan, found.chunks, found.notes, explained, watermark=found.watermark)
+
+    def hold_snapshot(self, plan: Plan) -> protocol.Snapshot:
+        raise errors.UsageError(
+            f"{self.where}: connections to a file cannot share a snapshot, and no plan of {plan.relation} needs one."
+        )
+
+    def session(self, snapshot_token: str | None) -> "Session":
+        if snapshot_token is not None:
+            raise errors.SnapshotLost(f"{self.where}: connections to a file cannot share a snapshot.")
+        return Session(self, self.connect())
+
+    def connect(self) -> sqlite3.Connection:
+        """Open the file read-only. Raises SourceError, SourceUnavailable."""
+        if not self.path.is_file():
+            raise errors.SourceError(f"{self.where} is not there. Check the path, which sqlite:/// makes absolute.")
+        if not os.access(self.path, os.R_OK):
+            raise errors.SourceError(f"{self.where} may not be read by this user.")
+        with self.errors():
+            connection = sqlite3.connect(
+                f"file:{quote(str(self.path))}?mode=ro", uri=True, timeout=_BUSY, isolation_level=None,
+                check_same_thread=False, cached_statements=0,
+            )  # fmt: skip
+            connection.text_factory = _text
+            try:
+                connection.execute("SELECT count(*) FROM sqlite_master")  # reads the header: is it a database at all?
+            except BaseException:
+                connection.close()
+                raise
+        return connection
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Translate the driver's errors."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            message = str(error).rstrip(".")
+            name = getattr(error, "sqlite_errorname", "")
+            if name.startswith(_TRANSIENT):
+                raise errors.SourceUnavailable(f"{self.where} cannot be read now: {message}.") from error
+            raise errors.SourceError(f"{self.where}: {message}.") from error
+
+
+def _text(data: bytes) -> str:
+    """What is no UTF-8 is found out by the encoder, which can name the column."""
+    return data.decode(errors="surrogateescape")
+
+
+class Session:
+    """One thread's connection."""
+
+    def __init__(self, source: Source, connection: sqlite3.Connection) -> None:
+        self._source, self._connection = source, connection
+
+    def stream(self, plan: Plan, chunk: Chunk, prefix: Prefix, stop: Stop) -> "Stream":
+        return Stream(self._source, self._connection, plan, chunk, prefix, stop)
+
+    def check_schema(self, plan: Plan) -> None:
+        """Raise SchemaChanged if a planned column is gone or of another type."""
+        is_query = plan.relation.startswith("(")
+        name = "" if is_query else plan.relation[1:-1].replace('""', '"')
+        with self._source.errors():
+            now = catalog.columns_of(self._connection, catalog.Relation(plan.relation, name, "", name))
+        change = describe_change(plan.columns, now)
+        if change:
+            raise errors.SchemaChanged(
+                f"{self._source.where}: {change}, since the extraction was planned. Start a new one."
+            )
+
+    @property
+    def usable(self) -> bool:
+        return True  # a statement that failed leaves nothing behind
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class Stream:
+    """One chunk's rows."""
+
+    def __init__(
+        self, source: Source, connection: sqlite3.Connection, plan: Plan, chunk: Chunk, prefix: Prefix, stop: Stop
+    ) -> None:
+        self._source, self._connection, self._plan, self._chunk, self._stop = source, connection, plan, chunk, stop
+        encoders = {column.name: catalog.encoder(column, plan.format) for column in plan.columns}
+        self._encoded = encoding.Rows(f"{source.where}, {plan.relation}", encoders, plan.format, prefix)
+        self.rows = 0
+
+    def __iter__(self) -> Iterator[Block]:
+        connection, stop = self._connection, self._stop
+        connection.set_progress_handler(lambda: stop.requested, _STEPS)
+        try:
+            with self._source.errors():
+                yield from self._blocks()
+        except errors.SourceUnavailable:
+            stop.check()  # an interrupted statement is what a stop looks like
+            raise
+        finally:
+            connection.set_progress_handler(None, 0)
+
+    def _blocks(self) -> Iterator[Block]:
+        message, stop = self._encoded.message, self._stop
+        cursor = self._connection.execute(planner.select(self._plan, self._chunk))
+        block: list[bytes] = []
+        size = rows = 0
+        try:
+            for row in cursor:
+                data = message(row)
+                block.append(data)
+                size += len(data)
+                if size > BLOCK_BYTES:
+                    stop.check()
+                    yield block
+                    rows += len(block)
+                    block.clear()
+                    size = 0
+        finally:
+            cursor.close()
+        if block:
+            yield block
+            rows += len(block)
+        self.rows = rows
