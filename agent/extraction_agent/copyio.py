@@ -7,6 +7,7 @@ wait is a poll(). Per row there is one call and one append; all else happens onc
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 
 import psycopg
@@ -44,12 +45,21 @@ def result_of(connection: PGconn, socket_: Socket) -> PGresult | None:
     return connection.get_result()
 
 
+def settle(connection: PGconn, result: PGresult | None, socket_: Socket) -> None:
+    """Read on after an error until the connection is at rest and can serve again; a broken one cannot."""
+    with suppress(psycopg.OperationalError):
+        while result is not None:
+            result = result_of(connection, socket_)
+        connection.nonblocking = 0
+
+
 def start(connection: PGconn, statement: bytes, expected: pq.ExecStatus, socket_: Socket) -> None:
     """Send a COPY statement and wait until the server is ready to stream."""
     connection.nonblocking = 1
     connection.send_query(statement)
     result = result_of(connection, socket_)
     if result is None or result.status != expected:
+        settle(connection, result, socket_)
         raise_error(connection, result)
 
 
@@ -57,6 +67,7 @@ def finish(connection: PGconn, socket_: Socket) -> int:
     """Wait for a COPY's end. Returns the rows the server counted."""
     result = result_of(connection, socket_)
     if result is None or result.status != pq.ExecStatus.COMMAND_OK:
+        settle(connection, result, socket_)
         raise_error(connection, result)
         raise AssertionError  # unreachable; for the type checker
     moved = result.command_tuples or 0

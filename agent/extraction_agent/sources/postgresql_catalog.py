@@ -16,12 +16,16 @@ _KINDS = {"r": "table", "p": "partitioned table", "v": "view", "m": "materialize
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A table, view or query. sql: how a statement names it, ready to stand after FROM."""
+    """A table, view or query. sql: how a statement names it, ready to stand after FROM.
+
+    columns: all its names, if the role may not read every one of them.
+    """
 
     sql: q.Composable
     label: str  # for messages
     kind: str
     oid: int | None = None
+    columns: tuple[str, ...] | None = None
 
     @property
     def has_blocks(self) -> bool:
@@ -46,9 +50,15 @@ def find(connection: Connection, definition: Definition) -> Relation:
     for schema, name in _readings(definition.table):
         row = connection.execute(sql.load(PACKAGE, "postgresql_relation"), {"schema": schema, "name": name}).fetchone()
         if row:
-            oid, schema_name, relation_name, kind = row
+            oid, schema_name, relation_name, kind, columns = row
             named = q.Identifier(schema_name, relation_name)
-            return Relation(named, f"{_KINDS[kind]} {schema_name}.{relation_name}", _KINDS[kind], oid)
+            return Relation(
+                named,
+                f"{_KINDS[kind]} {schema_name}.{relation_name}",
+                _KINDS[kind],
+                oid,
+                None if columns is None else tuple(columns),
+            )
     names = [name for (name,) in connection.execute(sql.load(PACKAGE, "postgresql_relation_names"))]
     raise errors.UsageError(
         f"There is no table or view {definition.table} at the source.{hint(definition.table, names)}"
@@ -78,11 +88,28 @@ def bind(connection: Connection, query: str, parameters: dict[str, str]) -> str:
         ) from error
 
 
-def columns_of(connection: Connection, relation: q.Composable) -> tuple[Column, ...]:
-    """All columns, in order, as the server describes a result: generated ones too, dropped ones not."""
-    cursor = connection.execute(q.SQL("SELECT * FROM {} LIMIT 0").format(relation))
+def asked_for(relation: Relation, definition: Definition) -> tuple[str, ...]:
+    """The only columns to look at, for a role that may not read all and was not asked to. Empty: all."""
+    if relation.columns is None or not (definition.columns or definition.exclude):
+        return ()
+    names = [*(definition.columns or relation.columns), *definition.key]
+    if definition.watermark and definition.watermark != "xmin":
+        names.append(definition.watermark)
+    kept = [name for name in dict.fromkeys(names) if name not in definition.exclude]
+    for name in (*kept, *definition.exclude):
+        if name not in relation.columns:
+            raise errors.UsageError(
+                f"Column {name} does not exist in {relation.label}.{hint(name, relation.columns, most=1)}"
+            )
+    return tuple(kept)
+
+
+def columns_of(connection: Connection, relation: q.Composable, only: tuple[str, ...] = ()) -> tuple[Column, ...]:
+    """All columns or some, in order, as the server describes a result: generated ones too, dropped ones not."""
+    listed = q.SQL(", ").join(q.Identifier(name) for name in only) if only else q.SQL("*")
+    cursor = connection.execute(q.SQL("SELECT {} FROM {} LIMIT 0").format(listed, relation))
     result = cursor.pgresult
-    if cursor.description is None or result is None:
+    if not cursor.description or result is None:
         raise errors.UsageError("The query returns no columns.")
     oids = [column.type_code for column in cursor.description]
     typmods = [result.fmod(number) for number in range(len(oids))]

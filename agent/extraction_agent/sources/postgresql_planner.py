@@ -18,7 +18,7 @@ from extraction_agent.model import Chunk, Column, Consistency, Definition, Plan
 from extraction_agent.postgres import Connection
 from extraction_agent.sources import postgresql_catalog as catalog
 from extraction_agent.sources.columns import chosen
-from extraction_agent.sources.postgresql_statements import select
+from extraction_agent.sources.postgresql_statements import select, where
 
 PAGES_PER_CHUNK = 64  # of the sample; the share of rows in a chunk then varies by some 1/sqrt(64) = 12 %
 _MOST_SAMPLED_PAGES = 20_000
@@ -35,10 +35,20 @@ class Cut:
     notes: list[str]
 
 
-def cut(connection: Connection, definition: Definition, relation: catalog.Relation, chunk_rows: int) -> Cut:
-    """Choose the method and cut. Raises UsageError for what is asked but unsafe."""
-    all_columns = catalog.columns_of(connection, relation.sql)
-    columns = chosen(all_columns, definition, relation.label)
+def cut(
+    connection: Connection,
+    definition: Definition,
+    relation: catalog.Relation,
+    chunk_rows: int,
+    condition: str | None = None,
+) -> Cut:
+    """Choose the method and cut what fulfils the condition. Raises UsageError for what is asked but unsafe."""
+    only = catalog.asked_for(relation, definition)
+    all_columns = catalog.columns_of(connection, relation.sql, only)
+    asked = definition.model_copy(update={"exclude": ()}) if only else definition  # what is left out is not described
+    columns = chosen(all_columns, asked, relation.label)
+    if definition.columns and only:
+        columns = tuple(column for column in columns if column.name in definition.columns)
     key = catalog.key_of(connection, relation, all_columns, definition.key)
     plan = Plan(
         method="whole",
@@ -47,32 +57,37 @@ def cut(connection: Connection, definition: Definition, relation: catalog.Relati
         format=definition.format,
         consistency=definition.consistency or Consistency.CHUNK,
         chunk_rows=chunk_rows,
+        condition=condition,
         estimated_rows=0,
         reason="",
     )
-    plan = plan.model_copy(update={"estimated_rows": estimate(connection, plan)})
+    explained = explain(connection, plan, Chunk())
+    plan = plan.model_copy(update={"estimated_rows": max(0, int(explained["Plan Rows"]))})
     if definition.consistency is Consistency.CHUNK and key is not None and not key.proven:
         raise errors.UsageError(
             f"--consistency chunk needs a key that a unique index on NOT NULL columns vouches for; "
             f"{_names(key.columns)} of {relation.label} has none. Use --consistency snapshot."
         )
+    if _reads_foreign(explained):
+        return _whole(plan, "it reads a foreign table, whose server knows nothing of a snapshot here")
     if definition.key and key is not None and not key.proven:
         return _by_checked_key(connection, plan, relation, key)
     if plan.estimated_rows <= chunk_rows * _WHOLE_UP_TO:
-        reason = f"{plan.estimated_rows:,} rows estimated: one chunk, one statement"
-        return Cut(plan.model_copy(update={"reason": reason}), [Chunk()], [])
+        return _whole(plan, f"{plan.estimated_rows:,} rows estimated")
     if not relation.has_blocks:
-        reason = f"a {relation.kind} without --key cannot be cut: one chunk, one statement"
-        return Cut(plan.model_copy(update={"reason": reason}), [Chunk()], [])
+        return _whole(plan, f"a {relation.kind} without --key cannot be cut")
     if key is not None:
         return _by_key(connection, plan, definition, relation, key)
     return _by_block(connection, plan, definition, relation)
 
 
-def estimate(connection: Connection, plan: Plan) -> int:
-    """Rows the server's planner expects of the whole relation."""
-    explained = explain(connection, plan, Chunk())
-    return max(0, int(explained["Plan Rows"]))
+def _whole(plan: Plan, why: str) -> Cut:
+    return Cut(plan.model_copy(update={"reason": f"{why}: one chunk, one statement"}), [Chunk()], [])
+
+
+def _reads_foreign(node: dict[str, Any]) -> bool:
+    """Whether a plan fetches rows from another server: each statement there sees a moment of its own."""
+    return node["Node Type"] == "Foreign Scan" or any(map(_reads_foreign, node.get("Plans", [])))
 
 
 def explain(connection: Connection, plan: Plan, chunk: Chunk) -> dict[str, Any]:
@@ -89,51 +104,55 @@ def _by_key(
     connection: Connection, plan: Plan, definition: Definition, relation: catalog.Relation, key: catalog.Key
 ) -> Cut:
     consistency = definition.consistency or (Consistency.CHUNK if key.primary else Consistency.SNAPSHOT)
-    bounds = _sample(connection, plan, relation, key)
-    why = "primary key" if key.primary else "unique key"
-    reason = f"ranges of the {why} {_names(key.columns)}, cut at quantiles of a sample"
-    changes = {"method": "key", "key": key.columns, "consistency": consistency, "reason": reason}
-    return Cut(plan.model_copy(update=changes), _ranges(bounds), [])
-
-
-def _sample(connection: Connection, plan: Plan, relation: catalog.Relation, key: catalog.Key) -> list[tuple[str, ...]]:
-    chunks = min(math.ceil(plan.estimated_rows / plan.chunk_rows), _MOST_CHUNKS)
+    expected = math.ceil(plan.estimated_rows / plan.chunk_rows)
     blocks = sum(leaf[1] for leaf in _leaves(connection, relation)) or 1
-    pages = min(chunks * PAGES_PER_CHUNK, _MOST_SAMPLED_PAGES)
-    for percent in (min(100.0, 100.0 * pages / blocks), 100.0):
-        rows = connection.execute(
-            q.SQL(sql.load(catalog.PACKAGE, "postgresql_sample")).format(
-                **_key_sql(key.columns), chunks=chunks, relation=relation.sql, percent=round(percent, 6)
-            )
-        ).fetchall()
-        if len(rows) >= chunks:
-            break
-    return [tuple(row) for row in rows[:-1]]
+    # How many pages hold rows that fulfil a condition is not known: look at as many as may be looked at.
+    pages = expected * PAGES_PER_CHUNK if plan.condition is None else _MOST_SAMPLED_PAGES
+    percent = min(100.0, 100.0 * min(pages, _MOST_SAMPLED_PAGES) / blocks)
+    step = max(1, round(max(plan.chunk_rows, plan.estimated_rows / _MOST_CHUNKS) * percent / 100))
+    rows = connection.execute(
+        q.SQL(sql.load(catalog.PACKAGE, "postgresql_sample")).format(
+            **_key_sql(key.columns),
+            relation=relation.sql,
+            percent=round(percent, 9),
+            where=where(plan, Chunk()),
+            step=step,
+        )
+    ).fetchall()
+    sampled = rows[0][-1] if rows else 0
+    why = "primary key" if key.primary else "unique key"
+    changes = {
+        "method": "key", "key": key.columns, "consistency": consistency,
+        "estimated_rows": round(sampled * 100 / percent),
+        "reason": f"ranges of the {why} {_names(key.columns)}, cut at quantiles of a sample of {sampled:,} rows",
+    }  # fmt: skip
+    return Cut(plan.model_copy(update=changes), _ranges([row[:-1] for row in rows[:-1]]), [])
 
 
 def _by_checked_key(connection: Connection, plan: Plan, relation: catalog.Relation, key: catalog.Key) -> Cut:
     rows = connection.execute(
         q.SQL(sql.load(catalog.PACKAGE, "postgresql_scan")).format(
-            **_key_sql(key.columns), chunk_rows=plan.chunk_rows, relation=relation.sql
+            **_key_sql(key.columns), relation=relation.sql, where=where(plan, Chunk()), step=plan.chunk_rows
         )
     ).fetchall()
     names = _names(key.columns)
-    if rows and rows[0][-2]:
+    total, nulls, repeats = rows[-1][-3:] if rows else (0, 0, 0)
+    if nulls:
         raise errors.UsageError(
-            f"The key {names} of {relation.label} is NULL in {rows[0][-2]:,} rows: give another key, or none."
+            f"The key {names} of {relation.label} is NULL in {nulls:,} rows: give another key, or none."
         )
-    if rows and rows[0][-1]:
+    if repeats > 1:
         raise errors.UsageError(
-            f"The key {names} of {relation.label} is not unique (one value stands {rows[0][-1] + 1:,} times): "
+            f"The key {names} of {relation.label} is not unique (one value stands {repeats:,} times): "
             "give another key, or none."
         )
     reason = f"ranges of {names}, which a full reading found to be unique and without NULL"
     notes = [f"No unique index vouches for {names}: the relation was read once to check it."]
     changes = {
         "method": "key", "key": key.columns, "consistency": Consistency.SNAPSHOT, "reason": reason,
-        "restart_on_lost_snapshot": True,
+        "restart_on_lost_snapshot": True, "estimated_rows": total,
     }  # fmt: skip
-    return Cut(plan.model_copy(update=changes), _ranges([tuple(row[:-2]) for row in rows[:-1]]), notes)
+    return Cut(plan.model_copy(update=changes), _ranges([row[:-3] for row in rows[:-1]]), notes)
 
 
 def _by_block(connection: Connection, plan: Plan, definition: Definition, relation: catalog.Relation) -> Cut:
@@ -144,10 +163,9 @@ def _by_block(connection: Connection, plan: Plan, definition: Definition, relati
         )
     leaves = _leaves(connection, relation)
     if not all(readable for _name, _blocks, readable in leaves):
-        reason = "no key, and no privilege on every partition by itself: one chunk, one statement"
-        return Cut(plan.model_copy(update={"reason": reason}), [Chunk()], [])
+        return _whole(plan, "no key, and not every part of it may be read by itself")
     blocks = sum(size for _name, size, _readable in leaves)
-    step = max(1, round(blocks * plan.chunk_rows / max(plan.estimated_rows, 1)))
+    step = max(1, round(blocks * plan.chunk_rows / max(plan.estimated_rows, 1)), blocks // _MOST_CHUNKS)
     chunks = [
         Chunk(
             low=(str(low),) if low else None,
@@ -175,10 +193,11 @@ def _leaves(connection: Connection, relation: catalog.Relation) -> list[tuple[st
 
 def _key_sql(columns: tuple[Column, ...]) -> dict[str, q.Composable]:
     names = [q.Identifier(column.name) for column in columns]
+    ours = [q.Identifier(f"k{number}") for number in range(len(columns))]  # a key may be called like our columns
     return {
         "key": q.SQL(", ").join(names),
-        "texts": q.SQL(", ").join(q.SQL("{}::text").format(name) for name in names),
-        "descending": q.SQL(", ").join(q.SQL("{} DESC").format(name) for name in names),
+        "texts": q.SQL(", ").join(q.SQL("{}::text AS {}").format(*pair) for pair in zip(names, ours, strict=True)),
+        "names": q.SQL(", ").join(ours),
     }
 
 

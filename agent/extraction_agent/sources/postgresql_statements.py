@@ -23,18 +23,25 @@ def select(plan: Plan, chunk: Chunk, prefix: Prefix = ()) -> q.Composed:
         )
     named = q.SQL(", ").join(q.Identifier(column.name) for column in plan.columns)
     return q.SQL("SELECT {} FROM (SELECT {} FROM {}{}) AS record").format(
-        q.SQL(", ").join([*before, q.SQL("row_to_json(record)")]), named, _from(plan, chunk), where(plan, chunk)
+        q.SQL(", ").join([*before, q.SQL("row_to_json(record.*)")]), named, _from(plan, chunk), where(plan, chunk)
     )
+
+
+def lock(relation: q.Composable) -> q.Composed:
+    """A statement that reads nothing and keeps what the relation reads from being rewritten until the transaction ends.
+
+    LOCK TABLE would refuse materialized views, foreign tables and roles that may read some columns only.
+    """
+    return q.SQL("SELECT FROM {} LIMIT 0").format(relation)
 
 
 def where(plan: Plan, chunk: Chunk) -> q.Composable:
     """The condition that picks a chunk's rows, or nothing."""
     parts: list[q.Composable] = []
     if plan.method == "ctid":
-        low, high = chunk.low or ("0",), chunk.high
-        parts.append(q.SQL("ctid >= {}::tid").format(q.Literal(f"({low[0]},0)")))
-        if high is not None:
-            parts.append(q.SQL("ctid < {}::tid").format(q.Literal(f"({high[0]},0)")))
+        for blocks, operator in ((chunk.low, ">="), (chunk.high, "<")):
+            if blocks is not None:
+                parts.append(q.SQL("ctid {} {}::tid").format(sql.trusted(operator), q.Literal(f"({blocks[0]},0)")))
     elif plan.method == "key":
         for values, operator in ((chunk.low, ">"), (chunk.high, "<=")):
             if values is not None:
