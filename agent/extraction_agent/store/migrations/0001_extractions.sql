@@ -72,24 +72,6 @@ CREATE TABLE extraction_watermarks (
 );
 ALTER TABLE extraction_watermarks ALTER COLUMN window_digests SET STORAGE EXTERNAL;
 
-CREATE TABLE audit_log (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    at timestamptz NOT NULL DEFAULT now(),
-    actor text NOT NULL,
-    action text NOT NULL,
-    subject text NOT NULL,
-    details jsonb NOT NULL DEFAULT '{}'
-);
-
-CREATE TABLE tuning_changes (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    at timestamptz NOT NULL DEFAULT now(),
-    actor text NOT NULL,
-    host text NOT NULL,
-    before jsonb,
-    after jsonb
-);
-
 -- Parts of large extractions, one table each, attached by inheritance when complete (docs/explanation/store.md).
 CREATE SCHEMA extraction_parts;
 -- Tables of the format `typed`, one per config.
