@@ -23,7 +23,7 @@ class Builder:
         self._digests: list[bytes] | None = []
 
     def add(self, block: Block, size: int) -> None:
-        words = array("Q", b"".join(map(xxh3_64_digest, block)))
+        words = words_of(block)
         self._rows += len(words)
         self._bytes += size
         self._sum += sum(words)
@@ -33,13 +33,28 @@ class Builder:
                 self._digests = None
 
     def manifest(self) -> Manifest:
-        total = self._sum % 2**64
         return Manifest(
             rows=self._rows,
             bytes=self._bytes,
-            hash=total - 2**64 if total >= 2**63 else total,
+            hash=signed(self._sum),
             digests=None if self._digests is None else b"".join(self._digests),
         )
+
+
+def words_of(block: Block) -> "array[int]":
+    """Each row's digest."""
+    return array("Q", b"".join(map(xxh3_64_digest, block)))
+
+
+def signed(total: int) -> int:
+    """A sum of digests modulo 2^64, as the store's bigint."""
+    total %= 2**64
+    return total - 2**64 if total >= 2**63 else total
+
+
+def half(message: bytes | memoryview) -> int:
+    """The half of a row's digest that is kept."""
+    return array("I", xxh3_64_digest(message))[0]
 
 
 def halves(digests: bytes) -> "array[int]":

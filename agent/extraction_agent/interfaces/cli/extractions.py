@@ -103,7 +103,7 @@ def resume(
     """Finish an extraction that was interrupted or has failed."""
     with Store(store) as opened:
         extraction = opened.extraction(extraction_id)
-        source = _source_of(extraction, source_url, secret)
+        source = source_of(extraction, source_url, secret)
         if not opened.reopen(extraction_id):
             raise errors.UsageError(f"Extraction {extraction_id} is {extraction.status}; there is nothing to resume.")
     settings = profiles.Settings.model_validate(extraction.settings)
@@ -177,7 +177,7 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _source_of(extraction: Extraction, source_url: str | None, secret: str | None) -> Source:
+def source_of(extraction: Extraction, source_url: str | None, secret: str | None) -> Source:
     url, password = secrets.split(source_url) if source_url else (extraction.config.source_url, None)
     name = secret or (None if password else extraction.config.secret)
     return open_source(secrets.join(url, secrets.resolve(name) if name else password))

@@ -6,7 +6,7 @@ import sys
 import typer
 
 from extraction_agent import errors
-from extraction_agent.interfaces.cli import demo, extractions, stores
+from extraction_agent.interfaces.cli import demo, extractions, stores, verify
 
 app = typer.Typer(
     name="extractctl",
@@ -17,6 +17,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 extractions.register(app)
+verify.register(app)
 demo.register(app)
 app.add_typer(stores.app, name="store")
 

@@ -1,0 +1,1 @@
+SELECT data::text FROM ONLY {table} WHERE ctid = {ctid}::tid

@@ -1,0 +1,1 @@
+SELECT row_to_json(record)::text FROM (SELECT {columns} FROM recovered) AS record

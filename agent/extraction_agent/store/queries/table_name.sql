@@ -1,0 +1,1 @@
+SELECT %(oid)s::oid::regclass::text
