@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from extraction_agent import errors
-from extraction_agent.model import Consistency, Definition, Format, Status
+from extraction_agent.model import Chunk, Consistency, Definition, Format, Status
 from extraction_agent.pipeline import watermark
 from extraction_agent.profiles import Settings
 from extraction_agent.sources.protocol import Planned, Snapshot, Source
@@ -34,19 +34,21 @@ def plan(
     planned = source.plan(definition, definition.chunk_rows or settings.batch.chunk_rows, state)
     if planned.watermark is not None:
         planned = replace(planned, watermark={**planned.watermark, "of": of})
-    return _old_way(planned) if old_way else planned
+    return _old_way(source, planned) if old_way else planned
 
 
-def _old_way(planned: Planned) -> Planned:
-    """The baseline: LIMIT/OFFSET pages, all in one chunk."""
+def _old_way(source: Source, planned: Planned) -> Planned:
+    """The baseline: LIMIT/OFFSET pages, all in one chunk. Raises UsageError for what the old service could not."""
     if planned.snapshot is not None:
         planned.snapshot.close()
+    if source.kind != "postgresql" or planned.plan.format is not Format.JSON:
+        raise errors.UsageError("The old way reads PostgreSQL and writes json only: take a profile that reads ranges.")
     changes = {
         "method": "pages",
         "consistency": Consistency.CHUNK,
         "reason": "LIMIT/OFFSET pages, one INSERT a row: the old way, neither consistent nor exactly once",
     }
-    return Planned(planned.plan.model_copy(update=changes), planned.chunks[:1], planned.notes, planned.explain)
+    return Planned(planned.plan.model_copy(update=changes), [Chunk()], planned.notes, planned.explain)
 
 
 def start(store: Store, source: Source, config: Config, settings: Settings) -> Started:

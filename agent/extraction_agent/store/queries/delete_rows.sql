@@ -1,0 +1,1 @@
+DELETE FROM ONLY {table} WHERE {extraction} = ANY(%(extraction_ids)s)
