@@ -18,21 +18,22 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from procrastinate import exceptions as queue_errors
 from procrastinate import jobs as queue_jobs
+from procrastinate.job_context import JobContext
 from procrastinate.worker import Worker
 
 from extraction_agent import deadlines, errors
 from extraction_agent.model import Chunk, Status
-from extraction_agent.pipeline import commit
+from extraction_agent.pipeline import commit, old_way
 from extraction_agent.pipeline.lanes import Lanes
 from extraction_agent.pipeline.start import renew
 from extraction_agent.sources.protocol import Snapshot, Source
 from extraction_agent.store import queue
 from extraction_agent.store.store import Extraction, Store
-from extraction_agent.waiting import Stop
+from extraction_agent.waiting import Stop, ended_by
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -66,9 +67,13 @@ class Agent:
         self._only = extraction_id
         self._width = chunks_in_flight
         self._lanes = Lanes(open_source, self._open_store)
-        self._stop = Stop()
+        self._stop = Stop()  # ends relays and what belongs to them
+        self._give_up = Stop()  # ends what cleans up after them
         self._stopping = asyncio.Event()
+        self._worker: Worker | None = None
         self._running: set[tuple[int, int]] = set()
+        self._jobs: set[int] = set()  # whose task runs
+        self._suspects: set[int] = set()  # jobs said to run here that the last round did not find running
         self._held: dict[int, _Held] = {}
         self._control: Store | None = None
         self._control_lock = threading.Lock()
@@ -79,6 +84,9 @@ class Agent:
 
     def hold(self, extraction_id: int, snapshot: Snapshot, longest: float) -> None:
         """Hold a snapshot until its extraction ends, at most `longest` seconds."""
+        lost = self._held.pop(extraction_id, None)
+        if lost is not None:
+            lost.snapshot.close()
         self._held[extraction_id] = _Held(snapshot, time.monotonic(), longest)
 
     def stop(self) -> None:
@@ -88,6 +96,7 @@ class Agent:
 
     async def run(self) -> None:
         """Work until stopped. Raises what no retry can mend."""
+        asyncio.get_running_loop().set_exception_handler(_note)
         tasks = [
             asyncio.create_task(self._supervise(), name="supervisor"),
             asyncio.create_task(self._every(deadlines.REAP, self._reap), name="reaper"),
@@ -100,12 +109,16 @@ class Agent:
                 task.result()
         finally:
             self.stop()
-            await asyncio.wait(tasks, timeout=2 * deadlines.SHUTDOWN)
+            _, late = await asyncio.wait(tasks, timeout=deadlines.CANCEL)
+            if late:
+                self._give_up.request()
+                await asyncio.wait(late, timeout=deadlines.SHUTDOWN)
             for task in tasks:
                 task.cancel()
             await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
+        self._give_up.request()
         self._threads.shutdown(wait=True, cancel_futures=True)
         self._lanes.forget()
         for held in self._held.values():
@@ -113,6 +126,7 @@ class Agent:
         if self._control is not None:
             self._control.close()
         self._stop.close()
+        self._give_up.close()
 
     # The queue's worker
 
@@ -131,7 +145,7 @@ class Agent:
 
     async def _until_stopped(self) -> None:
         """Run the queue's worker until it ends by itself, or end it on a stop."""
-        worker = Worker(
+        self._worker = worker = Worker(
             self._app,
             queues=None if self._only is None else [queue.queue_of(self._only)],
             name=self.name,
@@ -149,15 +163,21 @@ class Agent:
         worker.stop()
         await running
 
-    async def _copy_chunk(self, extraction_id: int, chunk_no: int) -> None:
+    async def _copy_chunk(self, context: JobContext, extraction_id: int, chunk_no: int) -> None:
         """The task. A job that comes while this agent already runs the chunk is a stale hint."""
         pair = (extraction_id, chunk_no)
         if pair in self._running:
             return
+        job_id = context.job.id
+        assert job_id is not None
         self._running.add(pair)
+        self._jobs.add(job_id)
         future = asyncio.get_running_loop().run_in_executor(self._threads, self._copy, extraction_id, chunk_no)
         future.add_done_callback(lambda _: self._running.discard(pair))
-        await asyncio.shield(future)
+        try:
+            await asyncio.shield(future)
+        finally:
+            self._jobs.discard(job_id)
 
     def _copy(self, extraction_id: int, chunk_no: int) -> None:
         """Copy one chunk, in a thread. Raises Again if it is to be tried again."""
@@ -170,15 +190,11 @@ class Agent:
         if extraction.status is not Status.RUNNING:
             return
         try:
-            lane = self._lanes.take(extraction)
-            try:
-                copied = commit.copy_chunk(extraction, chunk_no, lane.session, lane.store, self.name, self._stop)
-                if copied is not None and extraction.part is not None:
-                    lane.store.finish(extraction_id)
-            finally:
-                self._lanes.give_back(lane)
+            with ended_by(self._stop):
+                self._copy_in_lane(extraction, chunk_no)
         except errors.Fenced as fenced:
             log.info("%s", fenced)
+            self._give_back(extraction_id, chunk_no, None)
         except errors.SnapshotLost as lost:
             self._renew(extraction)
             raise queue.Again from lost
@@ -187,6 +203,29 @@ class Agent:
             raise queue.Again from cancelled
         except errors.ExtractionError as error:
             self._failed(extraction, chunk_no, error)
+
+    def _copy_in_lane(self, extraction: Extraction, chunk_no: int) -> None:
+        lane = self._lanes.take(extraction)
+        try:
+            if extraction.plan.method == "pages":
+                source = self._lanes.source(extraction)
+                old_way.copy_chunk(extraction, chunk_no, source, lane.store, self.name, self._stop)
+                return
+            copied = commit.copy_chunk(extraction, chunk_no, lane.session, lane.store, self.name, self._stop)
+            if copied is not None and extraction.part is not None:
+                self._finish(lane.store, extraction.id)
+        finally:
+            self._lanes.give_back(lane)
+
+    def _finish(self, store: Store, extraction_id: int) -> None:
+        """Finish an extraction if its chunks are done; what no retry can mend fails it."""
+        try:
+            store.finish(extraction_id)
+        except errors.StoreError as error:
+            if error.transient:
+                raise
+            message = f"Every chunk is done, but the store refused to index and attach them: {error}"
+            self._with_store(lambda control: control.end(extraction_id, Status.FAILED, message))
 
     def _failed(self, extraction: Extraction, chunk_no: int, error: errors.ExtractionError) -> None:
         """Try again, or fail the extraction, whichever this error asks for."""
@@ -203,7 +242,7 @@ class Agent:
         """Record the end of an attempt. Returns the chunk's failures; 0 while the store is away."""
         try:
             return self._with_store(lambda store: store.release(extraction_id, chunk_no, self.name, error))
-        except errors.StoreUnavailable:
+        except (errors.StoreUnavailable, errors.Cancelled):
             return 0  # the claim of the next attempt ends what is left of this one
 
     def _renew(self, extraction: Extraction) -> None:
@@ -233,8 +272,8 @@ class Agent:
             except (errors.StoreUnavailable, queue_errors.ConnectorException) as error:
                 self._note_store(away=True)
                 log.info("%s", error)
-            except queue_errors.AppNotOpen:
-                pass  # between two rounds of the supervisor
+            except (queue_errors.AppNotOpen, errors.Cancelled):
+                pass  # between two rounds of the supervisor, or at the end
             await self._pause(seconds)
 
     def _note_store(self, *, away: bool) -> None:
@@ -252,18 +291,40 @@ class Agent:
         for job in await manager.get_stalled_jobs(
             queue=queue_name, task_name=queue.TASK, seconds_since_heartbeat=deadlines.STALLED
         ):
-            assert job.id is not None
-            try:
-                await manager.retry_job(job)
-            except queue_errors.UniqueViolation:  # another job already waits for the same chunk
-                await manager.finish_job_by_id_async(job.id, queue_jobs.Status.FAILED, delete_job=True)
+            await self._hand_on(job)
+        await self._reap_own()
+
+    async def _reap_own(self) -> None:
+        """Hand on jobs that are said to run here and do not: the connection that should have ended them broke.
+
+        Only those that two rounds in a row did not find running: a job is fetched before its task begins.
+        """
+        worker_id = None if self._worker is None else self._worker.worker_id
+        if worker_id is None:
+            return
+        listed = await self._app.job_manager.list_jobs_async(status="doing", worker_id=worker_id)
+        idle = {job.id: job for job in listed if job.id is not None and job.id not in self._jobs}
+        for job_id in self._suspects & idle.keys():
+            await self._hand_on(idle[job_id])
+        self._suspects = set(idle) - self._suspects
+
+    async def _hand_on(self, job: queue_jobs.Job) -> None:
+        assert job.id is not None
+        manager = self._app.job_manager
+        try:
+            await manager.retry_job(job)
+        except queue_errors.UniqueViolation:  # another job already waits for the same chunk
+            await manager.finish_job_by_id_async(job.id, queue_jobs.Status.FAILED, delete_job=True)
+        except queue_errors.ConnectorException as error:
+            if not queue.is_refusal(error):  # it has ended meanwhile, or another agent was first
+                raise
 
     async def _reconcile(self) -> None:
         await asyncio.to_thread(self._with_store, self._reconcile_in)
 
     def _reconcile_in(self, store: Store) -> None:
         for extraction_id in store.complete(self._only):
-            store.finish(extraction_id)
+            self._finish(store, extraction_id)
         orphans = [pair for pair in store.orphans(self._only) if pair not in self._running]
         if orphans:
             with store.transaction():
@@ -306,12 +367,17 @@ class Agent:
 
     def _with_store(self, action: Callable[[Store], T]) -> T:
         """Run a short action on the one connection for such, opened when needed."""
-        with self._control_lock:
+        with self._control_lock, ended_by(self._give_up):
             if self._control is None or not self._control.usable:
                 if self._control is not None:
                     self._control.close()
                 self._control = self._open_store()
             return action(self._control)
+
+
+def _note(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What nobody waited for: a job whose end could not be recorded. The reaper hands it on."""
+    log.info("%s: %s", context.get("message"), context.get("exception"))
 
 
 def _name_thread() -> None:

@@ -3,12 +3,12 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import psycopg
-from psycopg.abc import PQGen
+from psycopg.abc import PQGen, PQGenConn
 
-from extraction_agent import deadlines, errors
+from extraction_agent import deadlines, errors, waiting
 
 RV = TypeVar("RV")
 
@@ -34,12 +34,19 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         limit = timeout or self.deadline
         begun = time.monotonic()
         try:
-            return super().wait(gen, interval, limit)
+            return super().wait(waiting.interruptible(gen), interval, limit)
+        except errors.Cancelled:
+            self.pgconn.finish()  # its answer may still come: nobody may use the connection again
+            raise
         except psycopg.OperationalError as error:
             if error.sqlstate is None and limit and time.monotonic() - begun >= limit:
                 self.pgconn.finish()
                 raise psycopg.OperationalError(f"no answer within {limit:g} s") from error
             raise
+
+    @classmethod
+    def _connect_gen(cls, conninfo: str = "") -> PQGenConn[Self]:
+        return waiting.interruptible(super()._connect_gen(conninfo))
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:

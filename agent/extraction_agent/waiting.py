@@ -2,12 +2,20 @@
 
 import os
 import select
+import threading
 import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
 
 from extraction_agent import errors
 
 _SHORTEST_POLL = 0.005  # s
 _LONGEST_POLL = 0.1  # s
+
+Y = TypeVar("Y")
+S = TypeVar("S")
+R = TypeVar("R")
 
 
 class Stop:
@@ -33,6 +41,36 @@ class Stop:
         """Raise Cancelled if a stop was requested."""
         if self.requested:
             raise errors.Cancelled("stopped on request")
+
+
+_of_this_thread = threading.local()
+
+
+@contextmanager
+def ended_by(stop: Stop) -> Iterator[None]:
+    """Statements and log-ins of this thread, too, end with Cancelled on this stop."""
+    before = getattr(_of_this_thread, "stop", None)
+    _of_this_thread.stop = stop
+    try:
+        yield
+    finally:
+        _of_this_thread.stop = before
+
+
+def interruptible(generator: Generator[Y, S, R]) -> Generator[Y, S, R]:
+    """A driver's waiting generator, resumed at least every 0.1 s, that looks for this thread's stop each time."""
+    stop: Stop | None = getattr(_of_this_thread, "stop", None)
+    if stop is None:
+        return (yield from generator)
+    try:
+        value = next(generator)
+        while True:
+            ready = yield value
+            stop.check()
+            value = generator.send(ready)
+    except StopIteration as end:
+        result: R = end.value
+        return result
 
 
 class Socket:

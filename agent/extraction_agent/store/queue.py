@@ -8,8 +8,11 @@ import random
 from collections.abc import Awaitable, Callable, Iterable
 
 import procrastinate
+import psycopg
+from procrastinate import exceptions as queue_errors
 from procrastinate import jobs as queue_jobs
 from procrastinate import manager, retry
+from procrastinate.job_context import JobContext
 from procrastinate.sync_psycopg_connector import SyncPsycopgConnector
 
 from extraction_agent import deadlines, postgres
@@ -17,7 +20,7 @@ from extraction_agent import deadlines, postgres
 TASK = "copy_chunk"
 _LONGEST_DELAY = 30.0  # s
 
-CopyChunk = Callable[[int, int], Awaitable[None]]
+CopyChunk = Callable[[JobContext, int, int], Awaitable[None]]
 
 
 class Again(Exception):
@@ -58,8 +61,13 @@ def app(conninfo: str, connections: int, copy_chunk: CopyChunk) -> procrastinate
         kwargs={"application_name": "extraction-agent queue", **postgres.NETWORK},
     )
     made = procrastinate.App(connector=connector)
-    made.task(name=TASK, retry=_Retry())(copy_chunk)
+    made.task(name=TASK, retry=_Retry(), pass_context=True)(copy_chunk)
     return made
+
+
+def is_refusal(error: queue_errors.ConnectorException) -> bool:
+    """Whether the queue answered that the job is not in the state for it; otherwise the store is away."""
+    return isinstance(error.__cause__, psycopg.errors.RaiseException)
 
 
 def defer(connection: postgres.Connection, chunks: Iterable[tuple[int, int]]) -> None:

@@ -1,0 +1,88 @@
+"""Exactly once: a random fault at a random moment, and every row is there once."""
+
+import os
+import random
+import statistics
+import time
+from collections import Counter
+
+import pytest
+
+from agent.faults.harness import (
+    CHUNKS_IN_FLIGHT,
+    FAULTS,
+    KINDS,
+    Bench,
+    Kind,
+    Point,
+    assert_crashed,
+    extract_under,
+    nothing,
+)
+
+_SEED = int(os.environ.get("EXTRACTION_KILL_SEED", "20240229"))
+_TRIES = 6  # a fault that came too late is drawn again, earlier
+
+
+@pytest.fixture(scope="module")
+def durations() -> dict[str, float]:
+    """How long an undisturbed run of each kind takes, once measured."""
+    return {}
+
+
+def test_a_run_without_a_fault_is_exact_and_fails_the_check_that_a_crash_happened(bench: Bench) -> None:
+    point = extract_under(bench, KINDS[0], nothing, 0.5, random.Random(1))
+    assert (point.lost, point.doubled, point.redone, point.resumed) == (0, 0, 0, 0)
+    with pytest.raises(AssertionError, match="no crash happened"):
+        assert_crashed(point)
+
+
+def test_no_row_is_lost_or_doubled_at_a_few_kill_points(bench: Bench, durations: dict[str, float]) -> None:
+    _survive(bench, durations, [0, 2, 4])
+
+
+@pytest.mark.ci
+@pytest.mark.timeout(0)
+def test_no_row_is_lost_or_doubled_at_many_kill_points(bench: Bench, durations: dict[str, float]) -> None:
+    """20, or as many as EXTRACTION_KILL_POINTS says."""
+    _survive(bench, durations, range(int(os.environ.get("EXTRACTION_KILL_POINTS", "20"))))
+
+
+def _survive(bench: Bench, durations: dict[str, float], numbers: "list[int] | range") -> None:
+    points = [_point(bench, durations, number) for number in numbers]
+    hits = Counter(f"{point.fault}: {point.evidence}" for point in points)
+    print(
+        f"\n{len(points)} kill points: {sum(p.lost for p in points)} rows lost, "
+        f"{sum(p.doubled for p in points)} doubled, {sum(p.redone for p in points)} chunks redone "
+        f"(at most {max(p.redone for p in points)} of {CHUNKS_IN_FLIGHT} in flight), "
+        f"{sum(p.restarted for p in points)} began again under a new snapshot, "
+        f"{sum(p.resumed > 0 for p in points)} resumed by a second command, "
+        f"median {statistics.median(p.seconds for p in points):.1f} s, longest {max(p.seconds for p in points):.1f} s"
+    )
+    for name, number in sorted(hits.items()):
+        print(f"  {number:4} × {name}")
+
+
+def _point(bench: Bench, durations: dict[str, float], number: int) -> Point:
+    draw = random.Random(_SEED + number)
+    kind, fault = KINDS[number % len(KINDS)], FAULTS[number % len(FAULTS)]
+    moment = draw.uniform(0, _duration(bench, durations, kind))
+    for _ in range(_TRIES):
+        point = extract_under(bench, kind, fault, moment, draw)
+        print(
+            f"point {number}: {fault.__name__} at {moment:.2f} s ({point.evidence}), {kind.name}: "
+            f"{point.redone} redone, {point.resumed} resumed, {point.seconds:.1f} s {point.messages}"
+        )
+        if point.evidence is not None:
+            break
+        moment = draw.uniform(0.3, 0.8) * durations[kind.name]
+    assert_crashed(point)
+    return point
+
+
+def _duration(bench: Bench, durations: dict[str, float], kind: Kind) -> float:
+    if kind.name not in durations:
+        begun = time.monotonic()
+        point = extract_under(bench, kind, nothing, 0.0, random.Random(0))
+        durations[kind.name] = min(point.seconds, time.monotonic() - begun)
+    return durations[kind.name]

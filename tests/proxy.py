@@ -1,0 +1,129 @@
+"""A TCP proxy that a test can make misbehave: freeze, cut, or cut at a given place in the stream."""
+
+import contextlib
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from typing import Literal, Self
+
+COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"  # the whole message of the simple protocol
+_ROUND = 0.2  # s between two looks at whether the proxy has ended
+
+Act = Literal["pass", "cut before", "cut after"]
+Judge = Callable[[bytes], Act]  # sees what a client sends
+
+
+class Proxy:
+    """Passes bytes between its clients and a server on loopback until told otherwise."""
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.settimeout(_ROUND)
+        self._flows = threading.Event()
+        self._flows.set()
+        self._ended = threading.Event()
+        self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._threads: list[threading.Thread] = []
+        self.cuts = 0  # connections that were cut
+        self.judge: Judge | None = None  # None: everything passes
+
+    def url(self, database: str) -> str:
+        return f"postgresql://postgres@127.0.0.1:{self._listener.getsockname()[1]}/{database}"
+
+    def __enter__(self) -> Self:
+        self._spawn(self._accept)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._flows.set()
+        self.cut()
+        for thread in self._threads:
+            thread.join()
+        self._listener.close()
+
+    def freeze(self) -> None:
+        """Let nothing through from now on, and tell nobody."""
+        self._flows.clear()
+
+    def thaw(self) -> None:
+        self._flows.set()
+
+    def cut(self) -> None:
+        """Reset every connection."""
+        for pair in self._pairs:
+            self._reset(*pair)
+        self._pairs.clear()
+
+    def _spawn(self, work: Callable[..., None], *arguments: object) -> None:
+        thread = threading.Thread(target=work, args=arguments, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        while not self._ended.is_set():
+            with contextlib.suppress(TimeoutError):
+                client, _ = self._listener.accept()
+                try:
+                    server = socket.create_connection(("127.0.0.1", self._target))
+                except OSError:
+                    client.close()
+                    continue
+                self._pairs.append((client, server))
+                self._spawn(self._pump, client, server, True)
+                self._spawn(self._pump, server, client, False)
+
+    def _pump(self, giver: socket.socket, taker: socket.socket, from_client: bool) -> None:
+        giver.settimeout(None)
+        with contextlib.suppress(OSError):
+            while data := giver.recv(65536):
+                self._flows.wait()
+                judge = self.judge if from_client else None
+                act = judge(data) if judge is not None else "pass"
+                if act == "cut before":
+                    self._reset(giver, taker)
+                    return
+                if act == "cut after":
+                    taker.sendall(data)
+                    taker.shutdown(socket.SHUT_WR)  # the server reads it all, then sees us leave
+                    self._reset(giver)
+                    return
+                taker.sendall(data)
+        self._reset(giver, taker)
+
+    def _reset(self, *sockets: socket.socket) -> None:
+        self.cuts += 1
+        for each in sockets:
+            with contextlib.suppress(OSError):
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+
+def after_bytes(number: int) -> Judge:
+    """Cut the connection that carries the clients' n-th byte, once."""
+    left = number
+
+    def judge(data: bytes) -> Act:
+        nonlocal left
+        before, left = left, left - len(data)
+        return "cut before" if left <= 0 < before else "pass"
+
+    return judge
+
+
+def at_commit(number: int, act: Act) -> Judge:
+    """Act at the clients' n-th COMMIT, counted from 1, once."""
+    seen = 0
+
+    def judge(data: bytes) -> Act:
+        nonlocal seen
+        if data.endswith(COMMIT):
+            seen += 1
+            if seen == number:
+                return act
+        return "pass"
+
+    return judge
