@@ -11,15 +11,19 @@ from late_commits import Cursor, Poller, Size, Storm, Verdict
 from support import Database
 
 SHORT = Size(seconds=8, hold=2, bulk=500)
-LONG = pytest.param(Size(seconds=75, hold=10, bulk=2500, writes=100_000), marks=pytest.mark.ci)
+LONG = pytest.param(Size(seconds=75, hold=10, bulk=12_000, writes=100_000), marks=pytest.mark.ci)
 SOUND = Verdict(lost=0, repeated=0, uncommitted=0)
 
 
 @pytest.mark.parametrize("size", [SHORT, LONG])
 def test_exact(source: Database, store: Database, make_database: Callable[[str], Database], size: Size) -> None:
     storm = Storm(source, make_database("elsewhere"), size)
-    by_column = Poller(source.url, store, Definition(table="item", watermark="changed_at", chunk_rows=2000), "column")
-    by_number = Poller(source.url, store, Definition(table="item", watermark="xmin", chunk_rows=2000), "xmin")
+    stamps = Definition(
+        table="item", watermark="changed_at", chunk_rows=2000, overlap_seconds=0.2
+    )  # well below a hold
+    numbers = Definition(table="item", watermark="xmin", chunk_rows=2000)
+    by_column = Poller(source.url, store, stamps, "column")
+    by_number = Poller(source.url, store, numbers, "xmin")
     cursor = Cursor(source)
     storm.run(by_column, by_number, cursor)
     naive = storm.judge(cursor.taken)
