@@ -61,6 +61,11 @@ def shipped() -> list[str]:
     return sorted(path.stem for path in _DIRECTORY.glob("*.yml"))
 
 
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a profile file; tuning_profiles/schema.json is a copy."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Profile.model_json_schema()}
+
+
 def load(name: str) -> Profile:
     """A shipped profile by name, or one from a file. Raises UsageError that names the nearest key or name."""
     return _build(name, ())
@@ -75,11 +80,11 @@ def _build(name: str, seen: tuple[str, ...]) -> Profile:
     if not isinstance(data, dict):
         raise errors.UsageError(f"Profile {name} is not a mapping with name, description and settings.")
     base = data.get("extends")
-    if base is not None:
+    settings = data.get("settings") or {}
+    if isinstance(base, str) and isinstance(settings, dict):  # else the model says what is wrong
         if base in seen:
             raise errors.UsageError(f"Profile {name} extends itself: {' → '.join([*seen, base])}.")
-        parent = _build(str(base), (*seen, name)).settings.model_dump()
-        data["settings"] = _merged(parent, data.get("settings") or {})
+        data["settings"] = _merged(_build(base, (*seen, name)).settings.model_dump(), settings)
     try:
         return Profile.model_validate(data)
     except ValidationError as error:
