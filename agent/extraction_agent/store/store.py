@@ -152,6 +152,9 @@ class Store:
             return None
         return Config(row[0], name, row[1], row[2], row[3], model.Definition.model_validate(row[4]))
 
+    def config_names(self) -> list[str]:
+        return [row[0] for row in self._run("config_names")]
+
     def refuse_second(self, config: Config) -> None:
         """Raise Conflict if the config has an unfinished extraction."""
         row = self._one("active_extraction", config_id=config.id)

@@ -6,7 +6,7 @@ import sys
 import typer
 
 from extraction_agent import errors
-from extraction_agent.interfaces.cli import demo, extractions, stores, verify
+from extraction_agent.interfaces.cli import demo, extractions, profile, prune, stores, verify, watermarks
 
 app = typer.Typer(
     name="extractctl",
@@ -18,7 +18,10 @@ app = typer.Typer(
 )
 extractions.register(app)
 verify.register(app)
+prune.register(app)
 demo.register(app)
+app.add_typer(watermarks.app, name="watermark")
+app.add_typer(profile.app, name="profile")
 app.add_typer(stores.app, name="store")
 
 

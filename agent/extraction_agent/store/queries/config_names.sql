@@ -1,0 +1,1 @@
+SELECT name FROM extraction_configs ORDER BY name
