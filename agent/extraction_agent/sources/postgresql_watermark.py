@@ -75,10 +75,12 @@ def begin(
             "--consistency chunk."
         )
     stamp = None if definition.watermark == XMIN else _stamp(connection, definition, relation)
-    obstacle = _unmarked(connection, relation) or _blind(connection, relation)
+    obstacle, copied = _unmarked(connection, relation), False
+    if obstacle is None:
+        obstacle, copied = _blind(connection, relation)
     if obstacle is None:
         try:
-            return Exact(definition, relation, stamp, state, *_open(connection))
+            return Exact(definition, relation, stamp, copied, state, *_open(connection))
         except _Blind as hidden:
             obstacle = str(hidden)
     if stamp is None:
@@ -97,6 +99,7 @@ class Exact:
         definition: Definition,
         relation: catalog.Relation,
         stamp: Stamp | None,
+        copied: bool,
         state: State | None,
         low: str,
         prepared: bool,
@@ -104,6 +107,7 @@ class Exact:
         timeline: str,
     ) -> None:
         self._definition, self._relation, self._stamp, self._state = definition, relation, stamp, state
+        self._timed = stamp is not None and stamp.kind == "time" and not copied  # stamps tell when a transaction was
         self._identity = {"system": system, "timeline": timeline}
         self._notes: list[str] = []
         # Nothing tells when a prepared transaction began, but it was not before the horizon of a run that saw it open.
@@ -149,7 +153,7 @@ class Exact:
 
     def _bound(self, low: str | None) -> q.Composed | None:
         """No row of a transaction that ended after `low` is stamped before this; None: no stamp to go by."""
-        if low is None or self._stamp is None or self._stamp.kind == "number":
+        if low is None or self._stamp is None or not self._timed:
             return None
         seconds = _reach(self._stamp, self._definition.overlap_seconds)
         earliest = q.SQL("({}::timestamptz - make_interval(secs => {}))").format(q.Literal(low), q.Literal(seconds))
@@ -167,9 +171,9 @@ class Exact:
 
     def _note_other_history(self) -> None:
         what = "The source was restored or failed over since the last run, so its transactions are numbered anew"
-        if self._stamp is None or self._stamp.kind == "number":
+        if not self._timed:
             raise errors.UsageError(
-                f"{what}, and without a column of time stamps nothing tells which rows are new. Take everything again "
+                f"{what}, and without time stamps made here nothing tells which rows are new. Take everything again "
                 "after `extractctl watermark reset`, or extract under another --name."
             )
         self._notes.append(
@@ -291,20 +295,21 @@ def _unmarked(connection: Connection, relation: catalog.Relation) -> str | None:
     return None
 
 
-def _blind(connection: Connection, relation: catalog.Relation) -> str | None:
-    """Why transactions cannot be seen here, as a sentence without its stop."""
+def _blind(connection: Connection, relation: catalog.Relation) -> tuple[str | None, bool]:
+    """Why transactions cannot be seen here, as a sentence without its stop; and whether stamps come from elsewhere."""
     row = connection.execute(
         sql.load(catalog.PACKAGE, "postgresql_watermark_server"), {"relation": relation.oid}
     ).fetchone()
     assert row is not None
-    standby, sees_all, sees_xmin = row
+    standby, sees_all, sees_xmin, copied = row
+    reason = None
     if standby:
-        return "The source is a standby, which does not see the transactions open on its primary"
-    if not sees_all:
-        return "The role may not see other sessions (GRANT pg_read_all_stats would let it)"
-    if not sees_xmin:
-        return f"The role may read some columns of {relation.label} only, and xmin is not among them"
-    return None
+        reason = "The source is a standby, which does not see the transactions open on its primary"
+    elif not sees_all:
+        reason = "The role may not see other sessions (GRANT pg_read_all_stats would let it)"
+    elif not sees_xmin:
+        reason = f"The role may read some columns of {relation.label} only, and xmin is not among them"
+    return reason, copied
 
 
 class _Blind(Exception):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from extraction_agent import embedded, errors
+from extraction_agent import errors
 from extraction_agent.model import Definition, Format, Status
 from extraction_agent.pipeline import commit, watermark
 from extraction_agent.pipeline.start import renew, start
@@ -361,30 +361,3 @@ def test_facts_of_a_state() -> None:
     number = {"kind": "overlap", "column": "n", "from": "990", "high": "1000"}
     assert watermark.facts(number, now) == watermark.Facts("overlap", "n", "990", None, 0)
     assert watermark.facts({"kind": "exact", "column": "at", "low": None, "seen": "{}"}, now).horizon is None
-
-
-def test_failover(store: Database) -> None:
-    settings = {"max_prepared_transactions": "20", "fsync": "off"}
-    with embedded.folder() as folder, embedded.Server(folder / "primary", settings) as primary:
-        source = Database(primary.url())
-        source.run(*ITEM)
-        definition = Definition(table="item", watermark="changed_at")
-        assert len(ids(store, extract(source.url, store, definition))) == 1000
-        assert len(ids(store, extract(source.url, store, Definition(table="item", watermark="xmin"), "xmin"))) == 1000
-        copy = embedded.Server(folder / "copy", settings, primary.bin)
-        copy.run("pg_basebackup", "-D", str(copy.data), "-d", primary.url(), "-R", "-c", "fast")
-        primary.stop("immediate")
-        copy.port = primary.port
-        copy.start()
-        try:
-            source.rows("SELECT pg_promote()")
-            source.run(*LATER)
-            number = extract(source.url, store, definition)
-            assert "failed over" in notes(store, number)
-            assert {5, 7, 1001} <= set(ids(store, number))
-            number = extract(source.url, store, definition)
-            assert (ids(store, number), notes(store, number)) == ([], "")
-            with pytest.raises(errors.UsageError, match="watermark reset"):
-                extract(source.url, store, Definition(table="item", watermark="xmin"), "xmin")
-        finally:
-            copy.stop("immediate")

@@ -1,0 +1,89 @@
+"""Incremental runs when the source's server is another one, or fills its tables from another one."""
+
+import time
+
+import psycopg
+import pytest
+
+from extraction_agent import embedded, errors
+from extraction_agent.model import Definition
+from support import Database, extract
+
+ITEM = (
+    "CREATE TABLE item (id int PRIMARY KEY, version int DEFAULT 1, changed_at timestamptz DEFAULT now())",
+    "INSERT INTO item SELECT generate_series(1, 1000)",
+)
+LATER = (
+    "INSERT INTO item VALUES (1001)",
+    "UPDATE item SET version = 2, changed_at = now() WHERE id IN (5, 7)",
+)
+
+
+def ids(store: Database, extraction: int) -> list[int]:
+    """Ids an extraction stored, in order."""
+    rows = store.rows(
+        "SELECT (data->>'id')::int FROM extraction_data WHERE extraction_id = %(n)s ORDER BY 1", {"n": extraction}
+    )
+    return [number for (number,) in rows]
+
+
+def notes(store: Database, extraction: int) -> str:
+    return " ".join(store.value("SELECT notes FROM extractions WHERE id = %(n)s", {"n": extraction}))
+
+
+def test_failover(store: Database) -> None:
+    settings = {"max_prepared_transactions": "20", "fsync": "off"}
+    with embedded.folder() as folder, embedded.Server(folder / "primary", settings) as primary:
+        source = Database(primary.url())
+        source.run(*ITEM)
+        definition = Definition(table="item", watermark="changed_at")
+        assert len(ids(store, extract(source.url, store, definition))) == 1000
+        assert len(ids(store, extract(source.url, store, Definition(table="item", watermark="xmin"), "xmin"))) == 1000
+        copy = embedded.Server(folder / "copy", settings, primary.bin)
+        copy.run("pg_basebackup", "-D", str(copy.data), "-d", primary.url(), "-R", "-c", "fast")
+        primary.stop("immediate")
+        copy.port = primary.port
+        copy.start()
+        try:
+            source.rows("SELECT pg_promote()")
+            source.run(*LATER)
+            number = extract(source.url, store, definition)
+            assert "failed over" in notes(store, number)
+            assert {5, 7, 1001} <= set(ids(store, number))
+            number = extract(source.url, store, definition)
+            assert (ids(store, number), notes(store, number)) == ([], "")
+            with pytest.raises(errors.UsageError, match="watermark reset"):
+                extract(source.url, store, Definition(table="item", watermark="xmin"), "xmin")
+        finally:
+            copy.stop("immediate")
+
+
+def test_a_table_that_a_subscription_fills(store: Database) -> None:
+    """Its stamps are those of the publisher, which may lie before every transaction here."""
+    with embedded.folder() as folder, embedded.Server(folder / "server", {"wal_level": "logical"}) as server:
+        Database(server.url()).run("CREATE DATABASE copy")
+        publisher, source = Database(server.url()), Database(server.url("copy"))
+        publisher.run(ITEM[0], "CREATE PUBLICATION items FOR TABLE item")
+        publisher.rows("SELECT pg_create_logical_replication_slot('items', 'pgoutput')")
+        source.run(ITEM[0])
+        with psycopg.connect(source.url, autocommit=True) as connection:
+            connection.execute(
+                f"CREATE SUBSCRIPTION items CONNECTION '{server.url()}' PUBLICATION items "
+                "WITH (create_slot = false, copy_data = false)"
+            )
+        definition = Definition(table="item", watermark="changed_at", overlap_seconds=0)
+        extract(source.url, store, definition)
+        publisher.run("INSERT INTO item VALUES (1, 1, '2001-01-01')")
+        _wait_for_rows(source, 1)
+        number = extract(source.url, store, definition)
+        assert (ids(store, number), notes(store, number)) == ([1], "")
+        assert ids(store, extract(source.url, store, definition)) == []
+        source.run("DROP SUBSCRIPTION items")
+
+
+def _wait_for_rows(source: Database, count: int) -> None:
+    for _ in range(3000):
+        if source.value("SELECT count(*) FROM item") == count:
+            return
+        time.sleep(0.01)
+    raise AssertionError("the subscription brought nothing")
