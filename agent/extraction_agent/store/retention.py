@@ -103,3 +103,11 @@ def _retire(store: Store, found: list[Prunable]) -> list[Prunable]:
 
 def _exists(store: Store, table: str) -> bool:
     return store.connection.execute(sql.load(_QUERIES, "table_exists"), {"name": table}).fetchone() == (True,)
+
+
+def forget_config(store: Store, config_id: int, typed_table: str | None) -> None:
+    """Remove a config that has no extraction left, its watermark and its typed table."""
+    with store.transaction():
+        if typed_table is not None:
+            store.connection.execute(q.SQL(sql.load(_QUERIES, "drop_part")).format(part=sql.trusted(typed_table)))
+        store.connection.execute(sql.load(_QUERIES, "delete_config"), {"config_id": config_id})

@@ -85,10 +85,8 @@ def extract(
             return
         config = opened.save_config(name, kind_of(kept_url), kept_url, secret, definition)
         started = start(opened, source, config, settings)
-    agent = Agent(store, lambda _: source, settings.reading.chunks_in_flight, started.extraction_id)
-    if started.snapshot is not None:
-        agent.hold(started.extraction_id, started.snapshot, definition.snapshot_max_seconds)
-    _print(follow.to_the_end(agent, store, started.extraction_id, quiet=json), json=json)
+    summary = follow.work_off(store, source, started, settings, definition.snapshot_max_seconds, quiet=json)
+    _print(summary, json=json)
 
 
 def resume(

@@ -13,12 +13,25 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from extraction_agent import deadlines, errors
 from extraction_agent.jobs import Agent
 from extraction_agent.model import Status, Summary
+from extraction_agent.pipeline.start import Started
+from extraction_agent.profiles import Settings
+from extraction_agent.sources.protocol import Source
 from extraction_agent.store.store import Store
 
 _LOOK = 0.2  # s, between two looks at the extraction
 _LINE = 5.0  # s, between two lines where there is no terminal
 
 Show = Callable[[Summary], None]
+
+
+def work_off(
+    store_url: str, source: Source, started: Started, settings: Settings, longest_snapshot: float, *, quiet: bool
+) -> Summary:
+    """Work on an extraction that has just been started, holding its snapshot."""
+    agent = Agent(store_url, lambda _: source, settings.reading.chunks_in_flight, started.extraction_id)
+    if started.snapshot is not None:
+        agent.hold(started.extraction_id, started.snapshot, longest_snapshot)
+    return to_the_end(agent, store_url, started.extraction_id, quiet=quiet)
 
 
 def to_the_end(agent: Agent, store_url: str, extraction_id: int, *, quiet: bool) -> Summary:

@@ -6,7 +6,7 @@ import sys
 import typer
 
 from extraction_agent import errors
-from extraction_agent.interfaces.cli import demo, extractions, profile, prune, stores, verify, watermarks
+from extraction_agent.interfaces.cli import benchmark, demo, extractions, profile, prune, stores, verify, watermarks
 
 app = typer.Typer(
     name="extractctl",
@@ -19,6 +19,7 @@ app = typer.Typer(
 extractions.register(app)
 verify.register(app)
 prune.register(app)
+benchmark.register(app)
 demo.register(app)
 app.add_typer(watermarks.app, name="watermark")
 app.add_typer(profile.app, name="profile")

@@ -1,0 +1,1 @@
+DELETE FROM extraction_configs WHERE id = %(config_id)s
