@@ -6,6 +6,7 @@ Where transactions cannot be seen, a run overlaps the last one instead (overlap.
 """
 
 import re
+import time
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -26,6 +27,7 @@ State = dict[str, Any]
 Marked = tuple[Cut, State]
 
 _ZONES = 16 * 3600.0  # s; a stamp without a zone was written in a zone no further west of UTC than this
+_FLUSH_POLL = 0.02  # s
 _TIMES = ("timestamp with time zone", "timestamp without time zone", "date")
 _NUMBERS = {  # what a value of the type is compared as
     "smallint": "bigint", "integer": "bigint", "bigint": "bigint", "numeric": "numeric",
@@ -110,10 +112,12 @@ class Exact:
         self._timed = stamp is not None and stamp.kind == "time" and not copied  # stamps tell when a transaction was
         self._identity = {"system": system, "timeline": timeline}
         self._notes: list[str] = []
+        self._written = ("0/0", 0.0)
         # Nothing tells when a prepared transaction began, but it was not before the horizon of a run that saw it open.
         self._low = low if not prepared else state["low"] if state is not None and state["kind"] == KIND else None
 
     def condition(self, connection: Connection, facts: dict[str, Any]) -> str | None:
+        self._written = _written(connection)
         state = self._state
         if state is None:
             return None
@@ -149,6 +153,7 @@ class Exact:
             "kind": KIND, "column": self._definition.watermark, "low": self._low,
             "xmin": facts["xmin"], "seen": row[0], **self._identity,
         }  # fmt: skip
+        _await_flush(connection, *self._written)
         return Cut(cut.plan.model_copy(update=changes), cut.chunks, [*cut.notes, *self._notes]), after
 
     def _bound(self, low: str | None) -> q.Composed | None:
@@ -331,3 +336,21 @@ def _open(connection: Connection) -> tuple[str, bool, str, str]:
     if open_[1]:
         raise _Blind("track_activities is off, at least for one session, which hides its transactions")
     return open_[0], prepared[0], identity[0], identity[1]
+
+
+def _written(connection: Connection) -> tuple[str, float]:
+    """Where the source's log ends, and when it will be on disk, in the clock of time.monotonic()."""
+    row = connection.execute(sql.load(catalog.PACKAGE, "postgresql_watermark_written")).fetchone()
+    assert row is not None
+    return row[0], time.monotonic() + row[1]
+
+
+def _await_flush(connection: Connection, place: str, until: float) -> None:
+    """Wait until a crash cannot undo what was committed at `place`.
+
+    With synchronous_commit off a commit is seen before it is on disk; undone, its number is given out again, to a
+    transaction that would then pass for seen. What is not flushed at `until` is no commit.
+    """
+    flushed = sql.load(catalog.PACKAGE, "postgresql_watermark_flushed")
+    while time.monotonic() < until and connection.execute(flushed, {"place": place}).fetchone() != (True,):
+        time.sleep(_FLUSH_POLL)

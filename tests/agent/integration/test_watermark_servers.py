@@ -58,6 +58,31 @@ def test_failover(store: Database) -> None:
             copy.stop("immediate")
 
 
+def test_a_crash_that_takes_commits_back(store: Database) -> None:
+    """With synchronous_commit off a crash undoes the newest commits, and their numbers are given out again."""
+    settings = {"wal_writer_delay": "2000", "restart_after_crash": "off"}
+    with embedded.folder() as folder, embedded.Server(folder / "server", settings) as server:
+        source = Database(server.url())
+        source.run(*ITEM)
+        definition = Definition(table="item", watermark="xmin")
+        extract(source.url, store, definition)
+
+        def insert_unflushed(number: int) -> None:
+            with psycopg.connect(source.url, autocommit=True) as connection:
+                connection.execute("SET synchronous_commit = off")
+                connection.execute("INSERT INTO item VALUES (%s)", [number])
+
+        insert_unflushed(2000)
+        number = extract(source.url, store, definition)
+        insert_unflushed(3000)
+        server.stop("immediate")
+        server.start()
+        assert source.rows("SELECT id FROM item WHERE id >= 2000") == [(2000,)], "the crash took 3000 back, not 2000"
+        assert ids(store, number) == [2000]
+        source.run("INSERT INTO item VALUES (2001)")
+        assert ids(store, extract(source.url, store, definition)) == [2001]
+
+
 def test_a_table_that_a_subscription_fills(store: Database) -> None:
     """Its stamps are those of the publisher, which may lie before every transaction here."""
     with embedded.folder() as folder, embedded.Server(folder / "server", {"wal_level": "logical"}) as server:
