@@ -103,7 +103,7 @@ def renew(store: Store, source: Source, extraction: Extraction) -> Snapshot | No
                     planned.chunks,
                     snapshot.token if snapshot else None,
                     planned.watermark,
-                    "The snapshot was lost and the extraction began again under a new one.",
+                    ["The snapshot was lost and the extraction began again under a new one.", *planned.notes],
                 )
             else:
                 snapshot = source.hold_snapshot(extraction.plan)

@@ -18,7 +18,7 @@ from extraction_agent.model import Consistency, Definition
 from extraction_agent.postgres import Connection
 from extraction_agent.sources import overlap
 from extraction_agent.sources import postgresql_catalog as catalog
-from extraction_agent.sources.columns import chosen
+from extraction_agent.sources.columns import hint
 from extraction_agent.sources.postgresql_planner import Cut
 
 KIND = "exact"
@@ -273,8 +273,11 @@ def _reach(stamp: Stamp, seconds: float) -> float:
 def _stamp(connection: Connection, definition: Definition, relation: catalog.Relation) -> Stamp:
     """The watermark column. Raises UsageError if it is of a type that has no order in time."""
     columns = catalog.columns_of(connection, relation.sql, catalog.asked_for(relation, definition))
-    chosen(columns, definition, relation.label)  # names the column nearest to one that does not exist
-    column = next(column for column in columns if column.name == definition.watermark)
+    by_name = {column.name: column for column in columns}
+    column = by_name.get(definition.watermark or "")
+    if column is None:
+        near = hint(definition.watermark or "", by_name, most=1)
+        raise errors.UsageError(f"Column {definition.watermark} does not exist in {relation.label}.{near}")
     base = re.sub(r"\([^)]*\)", "", column.type)
     if base in _TIMES:
         return Stamp(column.name, base, "time")

@@ -206,7 +206,7 @@ class Store:
         chunks: list[model.Chunk],
         snapshot: str | None,
         watermark: dict[str, Any] | None,
-        note: str,
+        notes: list[str],
     ) -> None:
         """Forget what was copied and begin again under another plan; inside the caller's transaction.
 
@@ -223,7 +223,7 @@ class Store:
             plan=Jsonb(plan.model_dump(mode="json")),
             snapshot=snapshot,
             watermark=_jsonb(watermark),
-            note=note,
+            notes=notes,
         )
         first = 0 if row is None or row[0] is None else row[0] + 1
         self._insert_chunks(extraction.id, extraction.target, plan.format, chunks, first)

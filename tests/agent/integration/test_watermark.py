@@ -335,6 +335,7 @@ def test_a_lost_snapshot_begins_the_run_again(source: Database, store: Database)
         snapshot.close()
     stop.close()
     assert ids(store, extraction.id) == [*range(1, 9), *range(10, 1002)]
+    assert notes(store, extraction.id).count("began again") == 1
     assert ids(store, extract(source.url, store, definition)) == []
 
 

@@ -4,5 +4,5 @@ SET plan = %(plan)s,
     watermark = %(watermark)s,
     part = NULL,
     attached = false,
-    notes = array_append(notes, %(note)s)
+    notes = notes || ARRAY(SELECT note FROM unnest(%(notes)s::text[]) AS note WHERE note <> ALL (notes))
 WHERE id = %(extraction_id)s
