@@ -5,7 +5,6 @@ own row_to_json makes of its rows.
 """
 
 from collections import Counter
-from typing import Any
 
 import psycopg
 from psycopg import sql as q
@@ -17,10 +16,10 @@ Row = tuple[bytes | None, ...]
 _PINS = "-c TimeZone=UTC -c IntervalStyle=postgres -c DateStyle=ISO -c extra_float_digits=1 -c bytea_output=hex"
 
 
-def raw(database: Database, query: q.SQL | q.Composed, parameters: list[Any] | None = None) -> Counter[Row]:
+def raw(database: Database, query: q.Composed) -> Counter[Row]:
     """The rows of a query as the server writes them, each with its number of times."""
     with psycopg.connect(database.url, autocommit=True, options=_PINS) as connection:
-        result = connection.execute(query, parameters).pgresult
+        result = connection.execute(query).pgresult
         assert result is not None
         rows = range(result.ntuples)
         return Counter(tuple(result.get_value(row, column) for column in range(result.nfields)) for row in rows)
@@ -44,15 +43,13 @@ def assert_same(
     )
     if format_ is Format.TYPED:
         sent = raw(source, q.SQL("SELECT {} FROM {}").format(listed, relation))
-        got = raw(
-            store,
-            q.SQL("SELECT {} FROM extraction_typed.test WHERE _extraction_id = %s").format(listed),
-            [extraction_id],
-        )
+        stored = q.SQL("SELECT {} FROM extraction_typed.test WHERE _extraction_id = {}")
+        got = raw(store, stored.format(listed, extraction_id))
     else:
         named = q.SQL(", ").join(map(q.Identifier, columns))
         sent = raw(source, q.SQL("SELECT row_to_json(r.*)::text FROM (SELECT {} FROM {}) AS r").format(named, relation))
-        got = raw(store, q.SQL("SELECT data::text FROM extraction_data WHERE extraction_id = %s"), [extraction_id])
+        stored = q.SQL("SELECT data::text FROM extraction_data WHERE extraction_id = {}")
+        got = raw(store, stored.format(extraction_id))
     missing, surplus = sent - got, got - sent
     assert not missing, f"{missing.total()} rows did not arrive, e.g. {next(iter(missing))!r}; {_example(surplus)}"
     assert not surplus, f"{surplus.total()} rows are not at the source, e.g. {next(iter(surplus))!r}"

@@ -1,7 +1,8 @@
 """PostgreSQL 14 to 18 as a source: COPY in binary, one snapshot shared by many sessions, a standby too."""
 
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -10,17 +11,19 @@ from psycopg import sql as q
 from psycopg.conninfo import conninfo_to_dict
 
 from extraction_agent import deadlines, errors, postgres, sql
-from extraction_agent.copyio import CopyOut
+from extraction_agent.copyio import Block, CopyOut
 from extraction_agent.model import Chunk, Consistency, Definition, Plan
 from extraction_agent.sources import postgresql_catalog as catalog
 from extraction_agent.sources import postgresql_planner as planner
+from extraction_agent.sources import postgresql_watermark as incremental
 from extraction_agent.sources import protocol
 from extraction_agent.sources.columns import describe_change
-from extraction_agent.sources.postgresql_statements import Prefix, copy_out
+from extraction_agent.sources.postgresql_statements import Prefix, copy_out, lock
 from extraction_agent.waiting import Socket, Stop
 
 _OLDEST = 140000
-_LOST_SNAPSHOT = ("22023", "58P01", "55000")  # SET TRANSACTION SNAPSHOT of one that is gone
+_LOST_SNAPSHOT = ("42704", "22023", "58P01", "55000")  # SET TRANSACTION SNAPSHOT of one that is gone
+_CHANGED = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InvalidSchemaName)
 
 
 class Source:
@@ -41,33 +44,39 @@ class Source:
         try:
             with self._errors(), connection.within(deadlines.PLAN):
                 relation = catalog.find(connection, definition)
-                if definition.key or definition.consistency is Consistency.SNAPSHOT or definition.watermark:
-                    snapshot = self._snapshot(relation.sql if relation.oid else None)
-                    self._join(connection, snapshot.token)
-                result = planner.cut(connection, definition, relation, chunk_rows)
+                marking = None
+                if definition.watermark:
+                    marking = incremental.begin(connection, definition, relation, watermark)
+                    definition = definition.model_copy(update={"consistency": Consistency.SNAPSHOT})
+                snapshot = self._snapshot(relation.sql)  # before the cut: a partition made between would be missed
+                self._join(connection, snapshot.token)
+                condition = marking.condition(connection, snapshot.facts) if marking else None
+                result = planner.cut(connection, definition, relation, chunk_rows, condition)
+                after = None
+                if marking:
+                    result, after = marking.mark(connection, snapshot.facts, result)
                 explained = planner.explain(connection, result.plan, result.chunks[0])
-            if result.plan.consistency is Consistency.SNAPSHOT and snapshot is None:
-                snapshot = self.hold_snapshot(result.plan)
-            elif result.plan.consistency is Consistency.CHUNK and snapshot is not None:
+            if result.plan.consistency is Consistency.CHUNK:
                 snapshot.close()
                 snapshot = None
-        except BaseException:
+        except BaseException as error:
             if snapshot is not None:
                 snapshot.close()
+            if isinstance(error, errors.SourceError) and _is_wrong_statement(error.__cause__):
+                raise errors.UsageError(str(error)) from error.__cause__
             raise
         finally:
             connection.close()
-        return protocol.Planned(result.plan, result.chunks, result.notes, _explain_text(explained), snapshot)
+        return protocol.Planned(result.plan, result.chunks, result.notes, _explain_text(explained), snapshot, after)
 
     def hold_snapshot(self, plan: Plan) -> "Snapshot":
         with self._errors():
-            is_query = plan.relation.startswith("(")
-            return self._snapshot(None if is_query else sql.trusted(plan.relation))
+            return self._snapshot(sql.trusted(plan.relation))
 
-    def _snapshot(self, lock: q.Composable | None) -> "Snapshot":
+    def _snapshot(self, relation: q.Composable) -> "Snapshot":
         connection = self.connect()
         try:
-            return Snapshot(connection, lock)
+            return Snapshot(connection, relation)
         except BaseException:
             connection.close()
             raise
@@ -81,7 +90,7 @@ class Source:
         except BaseException:
             connection.close()
             raise
-        return Session(self, connection)
+        return Session(self, connection, shared=snapshot_token is not None)
 
     def _join(self, connection: postgres.Connection, token: str) -> None:
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -143,11 +152,11 @@ class Source:
 class Snapshot:
     """An exported snapshot, and a lock that keeps its relation from being rewritten or truncated under it."""
 
-    def __init__(self, connection: postgres.Connection, lock: q.Composable | None) -> None:
+    def __init__(self, connection: postgres.Connection, relation: q.Composable) -> None:
         self._connection = connection
-        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        if lock is not None:  # before the snapshot: a rewrite that commits later would leave the table empty to it
-            connection.execute(q.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(lock))
+        # READ COMMITTED, so that the lock comes before the snapshot: to an older one a rewritten table is empty.
+        connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY")
+        connection.execute(lock(relation))
         row = connection.execute(sql.load(catalog.PACKAGE, "postgresql_snapshot")).fetchone()
         assert row is not None
         self.token: str = row[0]
@@ -168,29 +177,59 @@ class Snapshot:
 class Session:
     """One thread's connection."""
 
-    def __init__(self, source: Source, connection: postgres.Connection) -> None:
+    def __init__(self, source: Source, connection: postgres.Connection, shared: bool) -> None:
         self._source, self._connection = source, connection
+        self._shared = shared  # in the transaction of a snapshot, which lasts as long as the session
+        self._locked = False
 
-    def stream(self, plan: Plan, chunk: Chunk, prefix: Prefix, stop: Stop) -> CopyOut:
+    def stream(self, plan: Plan, chunk: Chunk, prefix: Prefix, stop: Stop) -> "Rows":
         connection = self._connection
         stalled = errors.SourceUnavailable(
             f"{self._source.where}: not a byte for {deadlines.STALL:g} s; the server or the network is stalled."
         )
         socket = Socket(connection.fileno(), stop, deadlines.STALL, stalled)
-        return CopyOut(connection.pgconn, copy_out(plan, chunk, prefix).as_bytes(connection), socket)
+        return Rows(self, plan, CopyOut(connection.pgconn, copy_out(plan, chunk, prefix).as_bytes(connection), socket))
+
+    @contextmanager
+    def reading(self, plan: Plan) -> Iterator[None]:
+        """A transaction in which the relation cannot be rewritten; its snapshot, if not shared, is taken after that.
+
+        COPY takes its snapshot before its lock: one that waits for a rewrite would then find the table empty.
+        """
+        connection = self._connection
+        with self._source._errors():
+            try:
+                if not self._shared:
+                    connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY")
+                if not (self._shared and self._locked):
+                    connection.execute(lock(sql.trusted(plan.relation)))
+                    self._locked = True
+                yield
+                if not self._shared:
+                    connection.execute("COMMIT")
+            except psycopg.Error as error:
+                if not self._shared and connection.pgconn.transaction_status == pq.TransactionStatus.INERROR:
+                    connection.rollback()
+                if isinstance(error, _CHANGED):
+                    raise self._changed(postgres.describe(error)) from error
+                raise
+
+    def _changed(self, change: str) -> errors.SchemaChanged:
+        return errors.SchemaChanged(
+            f"{self._source.where}: {change}, since the extraction was planned. Start a new one."
+        )
 
     def check_schema(self, plan: Plan) -> None:
         """Raise SchemaChanged if a planned column is gone or of another type."""
+        names = tuple(column.name for column in plan.columns)
         with self._source._errors():
             try:
-                now = catalog.columns_of(self._connection, sql.trusted(plan.relation))
-            except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
-                raise errors.SchemaChanged(f"{self._source.where}: {postgres.describe(error)}.") from error
+                now = catalog.columns_of(self._connection, sql.trusted(plan.relation), names)
+            except _CHANGED as error:
+                raise self._changed(postgres.describe(error)) from error
         change = describe_change(plan.columns, now)
         if change:
-            raise errors.SchemaChanged(
-                f"{self._source.where}: {change}, since the extraction was planned. Start a new one."
-            )
+            raise self._changed(change)
 
     @property
     def usable(self) -> bool:
@@ -202,6 +241,27 @@ class Session:
         self._connection.pgconn.finish()
 
 
+class Rows:
+    """The rows of one chunk. Errors met while they are read are the source's."""
+
+    def __init__(self, session: Session, plan: Plan, copy: CopyOut) -> None:
+        self._session, self._plan, self._copy = session, plan, copy
+
+    @property
+    def rows(self) -> int:
+        return self._copy.rows
+
+    def __iter__(self) -> Iterator[Block]:
+        with self._session.reading(self._plan):
+            yield from self._copy
+
+
+def _is_wrong_statement(error: BaseException | None) -> bool:
+    """Whether the server refused the text of a statement: what was asked for, not what happened."""
+    state = error.sqlstate if isinstance(error, psycopg.Error) else None
+    return state is not None and state.startswith("42") and not isinstance(error, psycopg.errors.InsufficientPrivilege)
+
+
 def _explain_text(node: dict[str, Any], depth: int = 0) -> str:
     """A plan as a few lines: node, relation, index, condition, rows."""
     facts = [node["Node Type"]]
@@ -209,9 +269,8 @@ def _explain_text(node: dict[str, Any], depth: int = 0) -> str:
         facts.append(f"on {name}")
     if index := node.get("Index Name"):
         facts.append(f"using {index}")
-    for field in ("Index Cond", "TID Cond", "Filter"):
-        if condition := node.get(field):
-            facts.append(f"{field.lower()} {condition}")
+    conditions = ("Index Cond", "TID Cond", "Filter")
+    facts += [f"{name.lower()} {node[name]}" for name in conditions if name in node]
     facts.append(f"(about {node['Plan Rows']:,} rows)")
     lines = ["  " * depth + " ".join(facts)]
     lines += [_explain_text(child, depth + 1) for child in node.get("Plans", [])]

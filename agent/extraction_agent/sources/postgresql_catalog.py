@@ -1,5 +1,6 @@
 """What a PostgreSQL source knows of a relation: its columns, how they travel, its unique keys."""
 
+import re
 from dataclasses import dataclass
 
 from psycopg import ClientCursor, Error
@@ -66,13 +67,24 @@ def find(connection: Connection, definition: Definition) -> Relation:
 
 
 def _readings(text: str) -> list[tuple[str | None, str]]:
-    """What "a.b" can mean, the exact spelling first: names are taken as written, then folded as SQL does."""
-    readings: list[tuple[str | None, str]] = [(None, text)]
-    if "." in text:
-        schema, name = text.split(".", 1)
-        readings.insert(0, (schema.strip('"'), name.strip('"')))
-    readings.append((None, text.strip('"')))
-    return readings + [(s and s.lower(), n.lower()) for s, n in readings if n != n.lower() or s != (s and s.lower())]
+    """What a name can mean: as SQL reads it but for the case, then as it is written, then folded to lower case."""
+    found = _QUALIFIED.fullmatch(text)
+    if found is None:
+        return [(None, text)]
+    schema, name = found.groups()
+    as_sql = (schema and _unquoted(schema), _unquoted(name))
+    return list(dict.fromkeys([as_sql, (None, text), (schema and _folded(schema), _folded(name))]))
+
+
+_QUALIFIED = re.compile(r'(?:("(?:[^"]|"")+"|[^".]+)\.)?("(?:[^"]|"")+"|[^"]+)')
+
+
+def _unquoted(name: str) -> str:
+    return name[1:-1].replace('""', '"') if name[0] == '"' else name
+
+
+def _folded(name: str) -> str:
+    return _unquoted(name) if name[0] == '"' else name.lower()
 
 
 def bind(connection: Connection, query: str, parameters: dict[str, str]) -> str:
