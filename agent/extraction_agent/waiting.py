@@ -106,6 +106,7 @@ class Socket:
     def _wait(self, poller: select.poll, longest: float) -> None:
         if poller.poll(longest * 1000):
             self._stop.check()
+            self._since = None
             return
         self._pause = min(self._pause * 2, _LONGEST_POLL)
         now = time.monotonic()
