@@ -18,9 +18,7 @@ SOUND = Verdict(lost=0, repeated=0, uncommitted=0)
 @pytest.mark.parametrize("size", [SHORT, LONG])
 def test_exact(source: Database, store: Database, make_database: Callable[[str], Database], size: Size) -> None:
     storm = Storm(source, make_database("elsewhere"), size)
-    stamps = Definition(
-        table="item", watermark="changed_at", chunk_rows=2000, overlap_seconds=0.2
-    )  # well below a hold
+    stamps = Definition(table="item", watermark="changed_at", chunk_rows=2000, overlap_seconds=0.2)  # well below a hold
     numbers = Definition(table="item", watermark="xmin", chunk_rows=2000)
     by_column = Poller(source.url, store, stamps, "column")
     by_number = Poller(source.url, store, numbers, "xmin")
