@@ -22,7 +22,11 @@ NETWORK = {
 # SQLSTATEs that may pass by themselves: connection, resources but a full disk, shutdown, conflict, locks.
 _TRANSIENT = ("08", "53", "57P", "40", "55P03")
 _DISK_FULL = "53100"
-_AUTHENTICATION = ("28", "3D000", "42501")
+# The same of a connection that was refused, which libpq tells in words only: waiting mends none of these.
+_REFUSED = (
+    "password authentication failed", "no password supplied", "does not exist", "no pg_hba.conf entry",
+    "permission denied for database", "certificate verify failed", "server does not support SSL",
+)  # fmt: skip
 
 
 class Connection(psycopg.Connection[tuple[Any, ...]]):
@@ -83,7 +87,8 @@ def is_transient(error: psycopg.Error) -> bool:
     """Whether the same statement may succeed later without anyone doing anything."""
     state = error.sqlstate
     if state is None:  # the connection broke, or never stood
-        return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+        passing = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+        return passing and not any(words in str(error) for words in _REFUSED)
     return state.startswith(_TRANSIENT) and state != _DISK_FULL
 
 
