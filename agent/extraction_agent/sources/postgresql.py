@@ -84,8 +84,9 @@ class Source:
     def session(self, snapshot_token: str | None) -> "Session":
         connection = self.connect()
         try:
-            if snapshot_token is not None:
-                with self._errors():
+            with self._errors():
+                connection.execute(sql.load(catalog.PACKAGE, "postgresql_read_buffer"))
+                if snapshot_token is not None:
                     self._join(connection, snapshot_token)
         except BaseException:
             connection.close()
@@ -135,12 +136,17 @@ class Source:
         In session mode a server belongs to us until we leave. So a second client, while we are connected, must
         get another one, and ours must stay the same while that client keeps its own busy.
         """
+        refused = False
         with postgres.connect(self._conninfo, application_name="extraction-agent probe", autocommit=False) as other:
-            theirs = other.execute("SELECT pg_backend_pid()").fetchone()
-            ours = connection.execute("SELECT pg_backend_pid()").fetchone()
-        if theirs == (backend,) or ours != (backend,):
+            try:
+                theirs = other.execute("SELECT pg_backend_pid()").fetchone()
+                ours = connection.execute("SELECT pg_backend_pid()").fetchone()
+                refused = theirs == (backend,) or ours != (backend,)
+            except psycopg.errors.ProtocolViolation:  # in statement mode there are no transactions at all
+                refused = True
+        if refused:
             raise errors.UsageError(
-                f"{self.where} is a pooler in transaction mode, which gives every transaction another session: the "
+                f"{self.where} is a pooler in transaction mode, which gives each transaction another session: the "
                 "settings and the snapshot that keep an extraction exact would be lost. Use a pool in session mode "
                 "(PgBouncer: pool_mode=session), or the server's own address."
             )
