@@ -11,7 +11,7 @@ COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"  # the whole message of the simple proto
 _ROUND = 0.2  # s between two looks at whether the proxy has ended
 
 Act = Literal["pass", "cut before", "cut after"]
-Judge = Callable[[bytes], Act]  # sees what a client sends
+Judge = Callable[[int, bool, bytes], Act]  # sees the connection's number, whether its client speaks, and the bytes
 
 
 class Proxy:
@@ -25,6 +25,7 @@ class Proxy:
         self._flows.set()
         self._ended = threading.Event()
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._connections = 0
         self._threads: list[threading.Thread] = []
         self.cuts = 0  # connections that were cut
         self.judge: Judge | None = None  # None: everything passes
@@ -71,17 +72,17 @@ class Proxy:
                 except OSError:
                     client.close()
                     continue
+                self._connections += 1
                 self._pairs.append((client, server))
-                self._spawn(self._pump, client, server, True)
-                self._spawn(self._pump, server, client, False)
+                self._spawn(self._pump, self._connections, client, server, True)
+                self._spawn(self._pump, self._connections, server, client, False)
 
-    def _pump(self, giver: socket.socket, taker: socket.socket, from_client: bool) -> None:
+    def _pump(self, number: int, giver: socket.socket, taker: socket.socket, from_client: bool) -> None:
         giver.settimeout(None)
         with contextlib.suppress(OSError):
             while data := giver.recv(65536):
                 self._flows.wait()
-                judge = self.judge if from_client else None
-                act = judge(data) if judge is not None else "pass"
+                act = self.judge(number, from_client, data) if self.judge is not None else "pass"
                 if act == "cut before":
                     self._reset(giver, taker)
                     return
@@ -102,27 +103,32 @@ class Proxy:
             each.close()
 
 
-def after_bytes(number: int) -> Judge:
-    """Cut the connection that carries the clients' n-th byte, once."""
-    left = number
+def after_bytes(count: int, from_client: bool) -> Judge:
+    """Cut the connection that carries the n-th byte from the clients, or from the server; once."""
+    left = count
 
-    def judge(data: bytes) -> Act:
+    def judge(_: int, client_speaks: bool, data: bytes) -> Act:
         nonlocal left
+        if client_speaks != from_client:
+            return "pass"
         before, left = left, left - len(data)
         return "cut before" if left <= 0 < before else "pass"
 
     return judge
 
 
-def at_commit(number: int, act: Act) -> Judge:
-    """Act at the clients' n-th COMMIT, counted from 1, once."""
-    seen = 0
+def at_commit(of: bytes, act: Act) -> Judge:
+    """Act at the COMMIT of the first transaction that said these words; once."""
+    said: set[int] = set()
+    acted = False
 
-    def judge(data: bytes) -> Act:
-        nonlocal seen
-        if data.endswith(COMMIT):
-            seen += 1
-            if seen == number:
+    def judge(number: int, client_speaks: bool, data: bytes) -> Act:
+        nonlocal acted
+        if client_speaks and not acted:
+            if of in data:
+                said.add(number)
+            if number in said and data.endswith(COMMIT):
+                acted = True
                 return act
         return "pass"
 

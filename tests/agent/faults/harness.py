@@ -109,9 +109,15 @@ def begin(*arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen([EXTRACTCTL, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def rows(url: str, query: LiteralString | q.Composable, *parameters: Any) -> list[tuple[Any, ...]]:
+def rows(url: str, query: LiteralString | q.SQL | q.Composed, *parameters: Any) -> list[tuple[Any, ...]]:
     with psycopg.connect(url, autocommit=True) as connection:
         return connection.execute(query, parameters or None).fetchall()
+
+
+def execute(url: str, *statements: LiteralString | q.SQL | q.Composed) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement)
 
 
 class Writer:
@@ -163,7 +169,8 @@ class Point:
     redone: int = 0
     restarted: bool = False
     resumed: int = 0
-    seconds: float = 0.0
+    seconds: float = 0.0  # of the command and all that followed
+    work: float = 0.0  # of the extraction in the store
     messages: list[str] = field(default_factory=list)
 
 
@@ -236,8 +243,13 @@ def assert_crashed(point: Point) -> None:
 # One point
 
 
-def extract_under(bench: Bench, kind: Kind, fault: Fault, moment: float, draw: random.Random) -> Point:
-    """Extract, disturb after `moment` seconds, let it finish, and check every row."""
+def extract_under(
+    bench: Bench, kind: Kind, fault: Fault, moment: float, draw: random.Random, *, from_start: bool = False
+) -> Point:
+    """Extract, disturb, let it finish, and check every row.
+
+    moment: in seconds since the extraction was recorded, or since the command was started.
+    """
     database = bench.new_store()
     point = Point(kind, fault.__name__, moment, database)
     store = bench.store.url(database)
@@ -249,6 +261,8 @@ def extract_under(bench: Bench, kind: Kind, fault: Fault, moment: float, draw: r
     with Writer(bench.source.url(), kind.table, bench.rows):
         process = begin(*arguments)
         try:
+            if not from_start:
+                until(lambda: process.poll() is not None or rows(store, "SELECT FROM extractions") != [])
             time.sleep(moment)
             if process.poll() is None:
                 point.evidence = fault(bench, database, process, draw)
@@ -275,19 +289,14 @@ def extract_under(bench: Bench, kind: Kind, fault: Fault, moment: float, draw: r
 def check(bench: Bench, point: Point) -> None:
     """Every source row once in the store, at most the chunks in flight redone, nothing left over."""
     url = bench.store.url(point.database)
-    [(extraction_id, status, part, attached, notes)] = rows(
-        url, "SELECT id, status, part, attached, notes FROM extractions"
+    [(extraction_id, status, part, attached, notes, point.work)] = rows(
+        url,
+        "SELECT id, status, part, attached, notes, extract(epoch FROM finished_at - started_at)::float8 "
+        "FROM extractions",
     )
     assert status == "succeeded", f"{point}"
     point.restarted = any("began again" in note for note in notes)
-    stored: q.Composable = q.SQL(FROM_JSON)
-    if "typed" in point.kind.arguments:
-        stored = q.SQL("SELECT * FROM extraction_typed.point")
-    table = q.Identifier(point.kind.table)
-    [there] = rows(bench.source.url(), q.SQL("SELECT {} FROM {}").format(q.SQL(COMPARED), table))
-    [here] = rows(url, q.SQL("SELECT {} FROM ({}) AS stored").format(q.SQL(COMPARED), stored))
-    point.lost, point.doubled = there[0] - here[1], here[0] - here[1]
-    assert here == there, f"{point}: {there} at the source, {here} in the store"
+    point.lost, point.doubled = check_rows(bench, point.kind, url)
     assert attached
     assert part is not None
     [(unfinished, claimed, attempts)] = rows(
@@ -303,6 +312,25 @@ def check(bench: Bench, point: Point) -> None:
     assert parts == [(1,)], f"{point}: a part was left behind"
     for server in (bench.source, bench.store):
         assert_alone(server)
+
+
+def check_rows(bench: Bench, kind: Kind, url: str) -> tuple[int, int]:
+    """Every source row once in the store, by the servers' own sums. Returns rows lost and rows doubled: 0 and 0."""
+    stored: q.Composable = q.SQL(FROM_JSON)
+    if "typed" in kind.arguments:
+        stored = q.SQL("SELECT * FROM extraction_typed.point")
+    [there] = rows(bench.source.url(), q.SQL("SELECT {} FROM {}").format(q.SQL(COMPARED), q.Identifier(kind.table)))
+    [here] = rows(url, q.SQL("SELECT {} FROM ({}) AS stored").format(q.SQL(COMPARED), stored))
+    assert here == there, f"{kind}: {there} at the source, {here} in the store"
+    return there[0] - here[1], here[0] - here[1]
+
+
+def until(reached: Callable[[], bool], seconds: float = 30.0) -> None:
+    """Wait for something to become true."""
+    deadline = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
 
 
 def assert_alone(server: embedded.Server) -> None:

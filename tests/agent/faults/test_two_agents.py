@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, LiteralString
 
-import psycopg
 import pytest
 
-from agent.faults.harness import Bench, assert_alone, begin, rows
+from agent.faults.harness import Bench, assert_alone, begin, execute, rows
 
 CHUNKS = 30
 CHUNK_ROWS = 400
@@ -99,8 +98,8 @@ class Shared:
 @pytest.fixture
 def shared(bench: Bench) -> Iterator[Shared]:
     if not rows(bench.source.url(), "SELECT FROM pg_database WHERE datname = 'slow'"):
-        rows_of_no_interest(bench.source.url(), "CREATE DATABASE slow")
-        rows_of_no_interest(bench.source.url("slow"), SLOW)
+        execute(bench.source.url(), "CREATE DATABASE slow")
+        execute(bench.source.url("slow"), SLOW)
     made = Shared(bench, bench.store.url(bench.new_store()))
     yield made
     for agent in made.agents:
@@ -109,11 +108,6 @@ def shared(bench: Bench) -> Iterator[Shared]:
         agent.communicate()
     for server in (bench.source, bench.store):
         assert_alone(server)
-
-
-def rows_of_no_interest(url: str, statement: LiteralString) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(statement)
 
 
 def test_both_agents_work_on_one_extraction(shared: Shared) -> None:
