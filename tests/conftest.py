@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 import psycopg
 import pytest
 from psycopg import sql as q
-from support import Database
 
 from extraction_agent import embedded
 from extraction_agent.store.store import Store
+from mariadb import make_mariadb, mariadb, mariadb_server  # noqa: F401 - fixtures
+from support import Database
 
 _numbers = itertools.count(1)
 

@@ -72,7 +72,7 @@ def find(connection: Connection, definition: Definition) -> Relation:
     """The relation a definition names. Raises UsageError with the nearest names."""
     if definition.query is not None:
         body = connection.bind(definition.query, definition.parameters)
-        return Relation(f"({body}) AS `query`", "the query", "query")
+        return Relation(f"({body}\n) AS `query`", "the query", "query")
     assert definition.table is not None
     for schema, name in _readings(definition.table):
         found = connection.texts(sql.load(PACKAGE, "mysql_relation"), {"schema": schema, "name": name})

@@ -2,6 +2,7 @@
 
 import io
 import re
+import select
 import socket
 import ssl
 from collections.abc import Generator, Iterator
@@ -84,6 +85,8 @@ class _Reader(io.RawIOBase):
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
+        self._ready = select.poll()
+        self._ready.register(sock, select.POLLIN)
         self.waits: Socket | None = None
 
     def readable(self) -> bool:
@@ -93,6 +96,8 @@ class _Reader(io.RawIOBase):
         waits, sock = self.waits, self._sock
         if waits is not None and not (isinstance(sock, ssl.SSLSocket) and sock.pending()):
             waits.readable()
+            while not self._ready.poll(0):
+                waits.readable()
         size = sock.recv_into(buffer)
         if waits is not None:
             waits.moved()

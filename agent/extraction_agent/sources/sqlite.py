@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
-from extraction_agent import deadlines, errors
+from extraction_agent import errors
 from extraction_agent.copyio import BLOCK_BYTES, Block
-from extraction_agent.model import Chunk, Definition, Format, Plan
+from extraction_agent.model import Chunk, Definition, Plan
 from extraction_agent.sources import encoding, protocol
 from extraction_agent.sources import sqlite_catalog as catalog
 from extraction_agent.sources import sqlite_planner as planner
@@ -103,10 +103,8 @@ class Session:
 
     def check_schema(self, plan: Plan) -> None:
         """Raise SchemaChanged if a planned column is gone or of another type."""
-        is_query = plan.relation.startswith("(")
-        name = "" if is_query else plan.relation[1:-1].replace('""', '"')
         with self._source.errors():
-            now = catalog.columns_of(self._connection, catalog.Relation(plan.relation, name, "", name))
+            now = catalog.columns_again(self._connection, plan.relation)
         change = describe_change(plan.columns, now)
         if change:
             raise errors.SchemaChanged(
@@ -151,7 +149,10 @@ class Stream:
         size = rows = 0
         try:
             for row in cursor:
-                data = message(row)
+                try:
+                    data = message(row)
+                except errors.SourceError as error:
+                    raise errors.SourceError(f"{error}{self._which(rows + len(block))}") from error
                 block.append(data)
                 size += len(data)
                 if size > BLOCK_BYTES:
@@ -166,3 +167,13 @@ class Stream:
             yield block
             rows += len(block)
         self.rows = rows
+
+    def _which(self, number: int) -> str:
+        """The rowid of the row that was refused, as a sentence; nothing where there is none."""
+        connection, plan = self._connection, self._plan
+        name = catalog.rowid_name(connection, plan.relation, plan.columns)
+        if name is None or plan.relation.startswith("("):
+            return ""
+        statement = f"{planner.select(plan, self._chunk, also=(name,))} LIMIT 1 OFFSET {number}"
+        found = connection.execute(statement).fetchone()
+        return f" Its rowid is {found[-1]}." if found else ""

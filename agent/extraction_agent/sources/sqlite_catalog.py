@@ -46,7 +46,7 @@ def literal(value: str) -> str:
 def find(connection: sqlite3.Connection, definition: Definition) -> Relation:
     """The relation a definition names. Raises UsageError with the nearest names."""
     if definition.query is not None:
-        return Relation(f"({bind(definition.query, definition.parameters)})", "the query", "query")
+        return Relation(f"({bind(definition.query, definition.parameters)}\n)", "the query", "query")
     assert definition.table is not None
     for name in (definition.table, definition.table.strip('"'), definition.table.removeprefix("main.")):
         found = connection.execute(sql.load(PACKAGE, "sqlite_relation"), {"name": name}).fetchone()
@@ -82,15 +82,36 @@ def columns_of(connection: sqlite3.Connection, relation: Relation) -> tuple[Colu
             Column(name=name, type=declared.lower(), sent_as=_sent_as(declared), nullable=not (not_null or key))
             for name, declared, not_null, key in rows
         )
+    names = names_of_query(connection, relation.sql)
     cursor = connection.execute(sql.load(PACKAGE, "select").format(columns="*", relation=relation.sql, where=""))
-    names = [description[0] for description in cursor.description or ()]
-    if not names:
-        raise errors.UsageError("The query returns no columns.")
     first = cursor.fetchone() or [None] * len(names)
     cursor.close()
     # an expression declares no type: its first value has to do, and one of another type is refused later
     return tuple(Column(name=name, type="", sent_as=_BY_VALUE[type(value)])
                  for name, value in zip(names, first, strict=True))  # fmt: skip
+
+
+def columns_again(connection: sqlite3.Connection, relation: str) -> tuple[Column, ...]:
+    """The columns of a planned relation as they are now; a query's without looking at a row."""
+    if relation.startswith("("):
+        return tuple(Column(name=name, type="", sent_as="") for name in names_of_query(connection, relation))
+    name = relation[1:-1].replace('""', '"')
+    return columns_of(connection, Relation(relation, name, "table", name))
+
+
+def names_of_query(connection: sqlite3.Connection, relation: str) -> list[str]:
+    """What a query calls its columns. Raises UsageError if it has none, or one name twice."""
+    cursor = connection.execute(sql.load(PACKAGE, "describe").format(columns="*", relation=relation))
+    names = [description[0] for description in cursor.description or ()]
+    cursor.close()
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled or not names:
+        raise errors.UsageError(
+            f"The query names {', '.join(doubled)} twice: give each column a name."
+            if doubled
+            else "The query returns no columns."
+        )
+    return names
 
 
 _BY_VALUE: dict[type, str] = {
@@ -125,10 +146,10 @@ def key_of(
             (row[3], row[0]) for row in connection.execute(sql.load(PACKAGE, "sqlite_columns"), {"name": relation.name})
             if row[3]
         )  # fmt: skip
-        if len(pk) == 1 and by_name[pk[0][1]].type == "integer":
-            found.append(Key((by_name[pk[0][1]],), primary=True))
-        without_rowid = not has_rowid(connection, relation, columns)
         rows = connection.execute(sql.load(PACKAGE, "sqlite_keys"), {"name": relation.name}).fetchall()
+        if len(pk) == 1 and not any(primary for _index, primary, _name in rows):  # no index of its own: the rowid
+            found.append(Key((by_name[pk[0][1]],), primary=True))
+        without_rowid = rowid_name(connection, relation.sql, columns) is None
         for (_index, primary), parts in groupby(rows, key=lambda row: row[:2]):
             names = [name for _index, _primary, name in parts]
             if all(name in by_name for name in names) and (
@@ -151,19 +172,14 @@ def _never_null(connection: sqlite3.Connection, relation: Relation, name: str) -
     return any(row[0] == name and row[2] for row in rows)
 
 
-def has_rowid(connection: sqlite3.Connection, relation: Relation, columns: tuple[Column, ...]) -> bool:
-    """Whether a table has a rowid that no column of the same name hides."""
-    return rowid_name(connection, relation, columns) is not None
-
-
-def rowid_name(connection: sqlite3.Connection, relation: Relation, columns: tuple[Column, ...]) -> str | None:
+def rowid_name(connection: sqlite3.Connection, relation: str, columns: tuple[Column, ...]) -> str | None:
     """What the rowid is called here, if there is one."""
     taken = {column.name.lower() for column in columns}
     for name in ("rowid", "_rowid_", "oid"):
         if name in taken:
             continue
         try:
-            connection.execute(sql.load(PACKAGE, "describe").format(columns=name, relation=relation.sql))
+            connection.execute(sql.load(PACKAGE, "describe").format(columns=name, relation=relation))
         except sqlite3.OperationalError:
             return None
         return name
@@ -199,8 +215,7 @@ def _utf8(value: str) -> bytes:
 
 
 def _decimal(value: float) -> str:
-    text = format(Decimal(repr(value)), "f")  # without an exponent
-    return text
+    return format(Decimal(repr(value)), "f")  # without an exponent
 
 
 def _flag(value: int) -> int:
@@ -211,7 +226,7 @@ def _flag(value: int) -> int:
 
 _STRICT: dict[str, tuple[tuple[type, ...], Callable[[Any], Any]]] = {
     "bigint": ((int,), int),
-    "double precision": ((float, int), float),
+    "double precision": ((float,), float),
     "numeric": ((int, float), _decimal),
     "boolean": ((int,), _flag),
     "text": ((str,), _utf8),

@@ -149,15 +149,16 @@ def _number(greatest: float, seconds: float, previous: str | None) -> overlap.Ho
 
 def _time(name: str, least: str, greatest: str, seconds: float, previous: str | None) -> overlap.Horizon:
     """Times compare as texts, so all must be written alike: the least and the greatest show whether they are."""
+    unlike = errors.UsageError(
+        f"The watermark {name} holds {least!r} and {greatest!r}; it must hold dates and times written alike "
+        "(YYYY-MM-DD HH:MM:SS), or numbers."
+    )
     try:
         first, last = datetime.fromisoformat(least), datetime.fromisoformat(greatest)
     except ValueError:
-        first = last = None
-    if first is None or last is None or first.tzinfo != last.tzinfo or least[10:11] != greatest[10:11]:
-        raise errors.UsageError(
-            f"The watermark {name} holds {least!r} and {greatest!r}; it must hold dates and times written alike "
-            "(YYYY-MM-DD HH:MM:SS), or numbers."
-        )
+        raise unlike from None
+    if first.tzinfo != last.tzinfo or least[10:11] != greatest[10:11]:
+        raise unlike
     now = datetime.now(last.tzinfo or UTC).replace(tzinfo=last.tzinfo)
     high = min(last, now)
     start = _written(high - timedelta(seconds=seconds), greatest)
