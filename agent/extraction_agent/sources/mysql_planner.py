@@ -94,8 +94,6 @@ def _key(
     if relation.kind != "table":
         return None, f"a {relation.kind} cannot be cut: one chunk, one statement"
     if not keys:
-        if definition.consistency is Consistency.CHUNK and definition.key:
-            raise AssertionError  # refused above
         return None, "no primary key and no unique key without NULLs: one chunk, one statement"
     if keys[0].primary or definition.key or definition.consistency is Consistency.CHUNK:
         return keys[0], ""
