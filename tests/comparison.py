@@ -51,10 +51,25 @@ def assert_same(
         stored = q.SQL("SELECT data::text FROM extraction_data WHERE extraction_id = {}")
         got = raw(store, stored.format(extraction_id))
     missing, surplus = sent - got, got - sent
-    assert not missing, f"{missing.total()} rows did not arrive, e.g. {next(iter(missing))!r}; {_example(surplus)}"
-    assert not surplus, f"{surplus.total()} rows are not at the source, e.g. {next(iter(surplus))!r}"
+    assert not missing, f"{missing.total()} rows did not arrive, e.g. {_difference(columns, missing, surplus)}"
+    assert not surplus, f"{surplus.total()} rows are not at the source, e.g. {_short(next(iter(surplus)))}"
     return sent.total()
 
 
-def _example(rows: Counter[Row]) -> str:
-    return f"instead there is {next(iter(rows))!r}" if rows else "nothing instead"
+def _difference(columns: list[str], missing: Counter[Row], surplus: Counter[Row]) -> str:
+    """A row that is missing, with what stands in its place where a row begins alike."""
+    row = next(iter(missing))
+    other = next((found for found in surplus if len(row) > 1 and found[0] == row[0]), None)
+    if other is None:
+        return f"{_short(row)}; instead there is {_short(next(iter(surplus), None))}"
+    told = [
+        f"{name}: {_short(ours)} became {_short(theirs)}"
+        for name, ours, theirs in zip(columns, row, other, strict=True)
+        if ours != theirs
+    ]
+    return "; ".join(told)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) < 400 else f"{text[:200]} … {text[-200:]}"

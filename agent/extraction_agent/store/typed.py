@@ -39,7 +39,7 @@ def prepare(connection: Connection, name: str, columns: tuple[Column, ...]) -> s
                     f"Column {column.name} is {column.sent_as} at the source and {have[column.name]} in {text}, which "
                     "earlier extractions filled. Extract under another --name, or use --format json."
                 )
-    except psycopg.errors.UndefinedObject as error:
+    except (psycopg.errors.UndefinedObject, psycopg.errors.InvalidParameterValue) as error:  # a type, or its modifier
         raise errors.UsageError(
             f"The store does not know a type of the source ({error.diag.message_primary}): it is an older PostgreSQL. "
             "Leave the column out with --exclude, or use --format json."
