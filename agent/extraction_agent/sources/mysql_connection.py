@@ -245,6 +245,8 @@ def translate(error: pymysql.MySQLError, where: str) -> errors.ExtractionError:
     """A driver's error as ours."""
     number = error.args[0] if error.args and isinstance(error.args[0], int) else 0
     message = " ".join(str(error.args[1] if len(error.args) > 1 else error).split()).rstrip(".")
+    if isinstance(getattr(error, "original_exception", None), ssl.SSLCertVerificationError):
+        return errors.SourceError(f"{where}: {message}. Check ssl-ca, and the host's name if ssl-mode verifies it.")
     if number in _TRANSIENT or (number == 0 and isinstance(error, pymysql.InterfaceError)):
         return errors.SourceUnavailable(f"{where} cannot be reached: {message or 'the connection is closed'}.")
     if number in _REFUSED:

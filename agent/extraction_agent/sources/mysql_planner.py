@@ -2,7 +2,8 @@
 
 An integer key is divided until the server expects few enough rows in each part: two looks into the index a question,
 whatever the size. Any other key is walked along its index, since values of a text cannot be divided; that reads the
-index once. Measured with 300,000 rows of 10 columns: dividing 9 ms, walking 80 ms (docs/how-to/extract-from-mysql.md).
+index once. Measured for 15 chunks of 10 columns (MariaDB 10.11, 2 cores): 300,000 rows, dividing 64 to 80 ms, walking
+59 to 121; 3 million rows, dividing 144 to 364 ms, walking 817 to 971.
 """
 
 import math
