@@ -33,7 +33,10 @@ class Source:
 
     def __init__(self, conninfo: str) -> None:
         self._conninfo = conninfo
-        parts = conninfo_to_dict(conninfo)
+        try:
+            parts = conninfo_to_dict(conninfo)
+        except psycopg.ProgrammingError as error:
+            raise errors.UsageError(f"The source URL cannot be read: {postgres.describe(error)}.") from None
         self.where = f"source {parts.get('host', 'localhost')}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"
         self._checked = threading.Lock()
         self._known_good = False
@@ -84,9 +87,8 @@ class Source:
     def session(self, snapshot_token: str | None) -> "Session":
         connection = self.connect()
         try:
-            with self._errors():
-                connection.execute(sql.load(catalog.PACKAGE, "postgresql_read_buffer"))
-                if snapshot_token is not None:
+            if snapshot_token is not None:
+                with self._errors():
                     self._join(connection, snapshot_token)
         except BaseException:
             connection.close()
