@@ -3,6 +3,7 @@
 import argparse
 import datetime
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -22,6 +23,7 @@ _SMOKE_LEAST = 0.6  # × psql: room for a noisy machine, none for a relay that h
 
 def main() -> int:
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are stopped
     found = report.Report(
         machine.describe(),
         datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 _SAMPLE = 0.05  # s between two looks at /proc
-_LONGEST = 3600.0  # s, then a contestant is ended and counts as failed
+_LONGEST = 1800.0  # s, then a contestant is ended and counts as failed
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PROC = Path("/proc")
 
