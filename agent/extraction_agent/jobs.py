@@ -205,7 +205,7 @@ class Agent:
             raise queue.Again from cancelled
         except errors.ExtractionError as error:
             self._failed(extraction, chunk_no, error)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it must count, or it is tried for ever
+        except Exception as error:
             log.debug("a fault of the program", exc_info=True)
             fault = errors.SourceUnavailable(f"a fault of this program, {type(error).__name__}: {error}.")
             self._failed(extraction, chunk_no, fault)
