@@ -10,7 +10,7 @@ from extraction_agent.model import Definition
 from extraction_agent.pipeline import commit
 from extraction_agent.pipeline.start import start
 from extraction_agent.profiles import Settings
-from extraction_agent.sources import kind_of, open_source
+from extraction_agent.sources import open_source
 from extraction_agent.store.store import Store
 from extraction_agent.waiting import Stop
 
@@ -41,8 +41,7 @@ def extract(source_url: str, store: Database, definition: Definition, name: str 
     """Run one extraction to its end in this thread, chunk by chunk. Returns its id; raises what it meets."""
     source, stop = open_source(source_url), Stop()
     with Store(store.url) as opened:
-        config = opened.save_config(name, kind_of(source_url), source_url, None, definition)
-        begun = start(opened, source, config, Settings.model_validate(settings))
+        begun = start(opened, source, name, source_url, None, definition, Settings.model_validate(settings))
         session = source.session(begun.snapshot.token if begun.snapshot else None)
         try:
             extraction = opened.extraction(begun.extraction_id)

@@ -95,6 +95,11 @@ class Agent:
         self._stop.request()
         self._stopping.set()
 
+    @property
+    def copying(self) -> int:
+        """Chunks in flight."""
+        return len(self._running)
+
     async def run(self) -> None:
         """Work until stopped. Raises what no retry can mend."""
         asyncio.get_running_loop().set_exception_handler(_note)

@@ -122,8 +122,8 @@ class Manifest:
     rows: int
     hash: int
     digests: bytes | None  # DIGEST_BYTES of each row's digest in the order sent
+    window: bytes | None  # 8 bytes of each row of an overlapping run's window, dropped ones too
     bytes: int
-    window: bytes | None = None  # 8 bytes of each row of an overlapping run's window, dropped ones too
 
 
 @dataclass(slots=True)

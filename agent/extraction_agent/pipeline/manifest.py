@@ -38,6 +38,7 @@ class Builder:
             bytes=self._bytes,
             hash=signed(self._sum),
             digests=None if self._digests is None else b"".join(self._digests),
+            window=None,
         )
 
 

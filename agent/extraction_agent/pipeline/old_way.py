@@ -52,7 +52,7 @@ def copy_chunk(
                     connection.execute(insert, values)
                 rows += 1
                 size += len(data)
-    manifest = Manifest(rows=rows, hash=0, digests=None, bytes=size)
+    manifest = Manifest(rows=rows, hash=0, digests=None, window=None, bytes=size)
     with store.transaction():
         if not store.fence(extraction.id, chunk_no, attempt, manifest) or not store.finish(extraction.id):
             raise errors.Fenced(f"Extraction {extraction.id} was taken over by another attempt or has ended.")

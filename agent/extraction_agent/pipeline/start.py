@@ -8,7 +8,7 @@ from extraction_agent.model import Chunk, Consistency, Definition, Format, Statu
 from extraction_agent.pipeline import watermark
 from extraction_agent.profiles import Settings
 from extraction_agent.sources.protocol import Planned, Snapshot, Source
-from extraction_agent.store.store import Config, Extraction, Store
+from extraction_agent.store.store import Extraction, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Started:
 
 
 def plan(
-    source: Source, definition: Definition, settings: Settings, state: dict[str, Any] | None, name: str = "NAME"
+    source: Source, definition: Definition, settings: Settings, state: dict[str, Any] | None, name: str
 ) -> Planned:
     """Look at the source and cut; nothing is written anywhere.
 
@@ -51,16 +51,31 @@ def _old_way(source: Source, planned: Planned) -> Planned:
     return Planned(planned.plan.model_copy(update=changes), [Chunk()], planned.notes, planned.explain)
 
 
-def start(store: Store, source: Source, config: Config, settings: Settings) -> Started:
-    """Plan and record an extraction with its jobs. Raises Conflict, UsageError, SourceError, StoreError."""
-    store.refuse_second(config)
-    state = store.watermark(config.id)
-    planned = plan(source, config.definition, settings, state, config.name)
+def start(
+    store: Store,
+    source: Source,
+    name: str,
+    source_url: str,
+    secret: str | None,
+    definition: Definition,
+    settings: Settings,
+) -> Started:
+    """Plan and record an extraction of the config `name` with its jobs; the config is saved with it or not at all.
+
+    source_url: as it is kept, without a password. Raises Conflict, UsageError, SourceError, StoreError.
+    """
+    known = store.config(name)
+    state = None
+    if known is not None:
+        store.refuse_second(known)
+        state = store.watermark(known.id)
+    planned = plan(source, definition, settings, state, name)
     snapshot = planned.snapshot
     try:
         with store.transaction():
+            config = store.save_config(name, source.kind, source_url, secret, definition)
             target = "extraction_data"
-            if config.definition.format is Format.TYPED:
+            if definition.format is Format.TYPED:
                 target = store.create_typed_table(config, planned.plan.columns)
             extraction_id = store.insert_extraction(
                 config,

@@ -23,6 +23,7 @@ from extraction_agent.waiting import Socket, Stop
 
 _OLDEST = 140000
 _LOST_SNAPSHOT = ("42704", "22023", "58P01", "55000")  # SET TRANSACTION SNAPSHOT of one that is gone
+_GROWN_BYTES = 8 * 1024 * 1024
 _CHANGED = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InvalidSchemaName)
 
 
@@ -189,6 +190,7 @@ class Session:
         self._source, self._connection = source, connection
         self._shared = shared  # in the transaction of a snapshot, which lasts as long as the session
         self._locked = False
+        self.grown = False  # by a row so long that the memory of its connection is worth giving back
 
     def stream(self, plan: Plan, chunk: Chunk, prefix: Prefix, stop: Stop) -> "Rows":
         connection = self._connection
@@ -241,7 +243,7 @@ class Session:
 
     @property
     def usable(self) -> bool:
-        return self._connection.pgconn.transaction_status in (
+        return not self.grown and self._connection.pgconn.transaction_status in (
             pq.TransactionStatus.IDLE, pq.TransactionStatus.INTRANS,
         )  # fmt: skip
 
@@ -262,6 +264,7 @@ class Rows:
     def __iter__(self) -> Iterator[Block]:
         with self._session.reading(self._plan):
             yield from self._copy
+            self._session.grown |= self._copy.largest > _GROWN_BYTES
 
 
 def _is_wrong_statement(error: BaseException | None) -> bool:

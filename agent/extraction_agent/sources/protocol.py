@@ -12,7 +12,10 @@ from extraction_agent.waiting import Stop
 class Stream(Protocol):
     """One chunk's rows, each a message of PostgreSQL's binary COPY: chunk number, then the columns."""
 
-    rows: int  # as the source counted them; known once iterated to the end
+    @property
+    def rows(self) -> int:
+        """As the source counted them; known once iterated to the end."""
+        ...
 
     def __iter__(self) -> Iterator[Block]:
         """Yield blocks of messages; a block must not be kept."""

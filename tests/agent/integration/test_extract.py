@@ -1,9 +1,9 @@
 """One extraction, end to end: every row there once, whatever the way it is cut."""
 
 import pytest
-from support import Database, extract
 
 from extraction_agent.model import Consistency, Definition, Format
+from support import Database, extract
 
 
 @pytest.mark.parametrize("format_", list(Format))

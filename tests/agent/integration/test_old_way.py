@@ -15,7 +15,7 @@ from extraction_agent.model import Definition, Format
 from extraction_agent.pipeline import old_way
 from extraction_agent.pipeline.start import start
 from extraction_agent.pipeline.verify import verify
-from extraction_agent.sources import kind_of, open_source
+from extraction_agent.sources import open_source
 from extraction_agent.store.store import Store
 from extraction_agent.waiting import Stop
 from support import Database
@@ -25,8 +25,7 @@ _BASELINE = profiles.load("baseline").settings
 
 def _begin(source: Database, store: Database, definition: Definition) -> int:
     with Store(store.url) as opened:
-        config = opened.save_config("test", kind_of(source.url), source.url, None, definition)
-        return start(opened, open_source(source.url), config, _BASELINE).extraction_id
+        return start(opened, open_source(source.url), "test", source.url, None, definition, _BASELINE).extraction_id
 
 
 def _copy(source: Database, store: Database, number: int, stop: Stop) -> int | None:

@@ -14,7 +14,7 @@ from extraction_agent.model import Definition, Format
 from extraction_agent.pipeline.prune import Pruned, prune
 from extraction_agent.pipeline.start import start
 from extraction_agent.profiles import Settings
-from extraction_agent.sources import kind_of, open_source
+from extraction_agent.sources import open_source
 from extraction_agent.store.store import Store
 from support import Database, extract
 
@@ -119,8 +119,7 @@ def test_the_newest_successes_of_each_config_can_be_kept(source: Database, store
 def test_a_running_extraction_and_a_locked_one_stay(source: Database, store: Database) -> None:
     extract(source.url, store, _SMALL, "done")
     with Store(store.url) as opened:
-        config = opened.save_config("test", kind_of(source.url), source.url, None, _LARGE)
-        running = start(opened, open_source(source.url), config, Settings()).extraction_id
+        running = start(opened, open_source(source.url), "test", source.url, None, _LARGE, Settings()).extraction_id
     store.run("UPDATE extractions SET finished_at = now() - interval '1 year'")  # it would be old enough
     assert running == 2
     assert _ids(_prune(store, 1, dry_run=True)) == [1]

@@ -230,8 +230,7 @@ class Halfway:
 
     def __init__(self, source: Database, opened: Store, definition: Definition) -> None:
         reading, self.store, self.stop = open_source(source.url), opened, Stop()
-        config = opened.save_config("test", "postgresql", source.url, None, definition)
-        self.begun: Started = start(opened, reading, config, Settings())
+        self.begun: Started = start(opened, reading, "test", source.url, None, definition, Settings())
         self.session: Session = reading.session(self.begun.snapshot.token if self.begun.snapshot else None)
         self.extraction = opened.extraction(self.begun.extraction_id)
         self.chunks = opened.chunks(self.extraction.id)

@@ -286,8 +286,7 @@ def test_a_watermark_belongs_to_its_rows(source: Database, store: Database) -> N
 def begun(source: Database, store: Database, definition: Definition) -> Iterator[tuple[Store, int]]:
     """A started extraction whose snapshot has just been lost."""
     with Store(store.url) as opened:
-        config = opened.save_config("test", "postgresql", source.url, None, definition)
-        started = start(opened, open_source(source.url), config, Settings())
+        started = start(opened, open_source(source.url), "test", source.url, None, definition, Settings())
         assert started.snapshot is not None
         try:
             yield opened, started.extraction_id
@@ -312,8 +311,7 @@ def test_a_lost_snapshot_begins_the_run_again(source: Database, store: Database)
     definition = Definition(table="item", watermark="changed_at", chunk_rows=100)
     opened_source, stop = open_source(source.url), Stop()
     with Store(store.url) as opened:
-        config = opened.save_config("test", "postgresql", source.url, None, definition)
-        started = start(opened, opened_source, config, Settings())
+        started = start(opened, opened_source, "test", source.url, None, definition, Settings())
         assert started.snapshot is not None
         extraction = opened.extraction(started.extraction_id)
         session = opened_source.session(started.snapshot.token)

@@ -16,7 +16,7 @@ from extraction_agent.pipeline import benchmark as measuring
 from extraction_agent.pipeline.prune import prune_these
 from extraction_agent.pipeline.start import start
 from extraction_agent.profiles import Profile
-from extraction_agent.sources import kind_of, open_source
+from extraction_agent.sources import open_source
 from extraction_agent.store.retention import forget_config
 from extraction_agent.store.store import Store
 
@@ -83,9 +83,8 @@ class _Bench:
         """One extraction. The time is that of planning and that from the extraction's start to its last commit."""
         kept_url, _password = secrets.split(self._source_url)
         with Store(self._store_url) as opened:
-            config = opened.save_config(self._name, kind_of(kept_url), kept_url, None, self._definition)
             begun = time.monotonic()
-            started = start(opened, self._source, config, profile.settings)
+            started = start(opened, self._source, self._name, kept_url, None, self._definition, profile.settings)
             planning = time.monotonic() - begun
             if self._definition.format is Format.TYPED:
                 self._typed_table = opened.extraction(started.extraction_id).target

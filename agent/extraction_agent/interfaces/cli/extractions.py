@@ -11,7 +11,7 @@ from extraction_agent.interfaces.cli import follow, options, output
 from extraction_agent.jobs import Agent
 from extraction_agent.model import Consistency, Definition, Format, Status, Summary, slug
 from extraction_agent.pipeline.start import plan, start
-from extraction_agent.sources import kind_of, open_source
+from extraction_agent.sources import open_source
 from extraction_agent.sources.protocol import Planned, Source
 from extraction_agent.store.store import Extraction, Store
 
@@ -80,11 +80,10 @@ def extract(
     with Store(store) as opened:
         if dry_run:
             known = opened.config(name)
-            planned = plan(source, definition, settings, opened.watermark(known.id) if known else None)
+            planned = plan(source, definition, settings, opened.watermark(known.id) if known else None, name)
             _print_plan(planned, json=json)
             return
-        config = opened.save_config(name, kind_of(kept_url), kept_url, secret, definition)
-        started = start(opened, source, config, settings)
+        started = start(opened, source, name, kept_url, secret, definition, settings)
     summary = follow.work_off(store, source, started, settings, definition.snapshot_max_seconds, quiet=json)
     _print(summary, json=json)
 
