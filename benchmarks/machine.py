@@ -32,7 +32,7 @@ def _versions() -> dict[str, str]:
     for program in ("psql", "pgcopydb"):
         if path := shutil.which(program):
             done = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
-            found[program] = (done.stdout.splitlines() or ["unknown"])[0]
+            found[program] = (done.stdout.splitlines() or ["unknown"])[0].split(" ", 1)[-1]
     for name in _PEERS:
         for folder in VENV.glob(f"lib/python3.*/site-packages/{name.replace('-', '_')}-*.dist-info"):
             found[name] = folder.name.removesuffix(".dist-info").rsplit("-", 1)[1]

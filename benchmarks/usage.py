@@ -27,7 +27,7 @@ class Usage:
 
     seconds: float
     cpu_seconds: float  # of its processes
-    peak_rss: int  # bytes: the most that its processes had together, or the peak of the largest
+    peak_rss: int  # bytes: resident in all its processes together at their peak, shared pages once
     output: str
 
 
@@ -127,14 +127,13 @@ def _times(pid: int, fields: tuple[int, ...]) -> float:
 
 
 def _memory(pid: int) -> tuple[int, int]:
-    """Resident bytes now, and the most so far."""
-    now = most = 0
-    for line in _read(_PROC / str(pid) / "status").splitlines():
-        if line.startswith("VmRSS:"):
-            now = int(line.split()[1]) * 1024
-        elif line.startswith("VmHWM:"):
-            most = int(line.split()[1]) * 1024
-    return now, most
+    """Bytes now, its share of what it shares with others (a child before its exec shares all), and the most so far."""
+    return _kilobytes(pid, "smaps_rollup", "Pss:"), _kilobytes(pid, "status", "VmHWM:")
+
+
+def _kilobytes(pid: int, file: str, name: str) -> int:
+    lines = _read(_PROC / str(pid) / file).splitlines()
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(name)), 0)
 
 
 def _read(path: Path) -> str:
