@@ -331,11 +331,15 @@ class Agent:
                 raise
 
     async def _reconcile(self) -> None:
-        await asyncio.to_thread(self._with_store, self._reconcile_in)
+        await asyncio.to_thread(self._reconcile_in_thread)
 
-    def _reconcile_in(self, store: Store) -> None:
-        for extraction_id in store.complete(self._only):
-            self._finish(store, extraction_id)
+    def _reconcile_in_thread(self) -> None:
+        for extraction_id in self._with_store(lambda store: store.complete(self._only)):
+            with self._open_store() as store:  # of its own: to index a part takes long
+                self._finish(store, extraction_id)
+        self._with_store(self._defer_orphans)
+
+    def _defer_orphans(self, store: Store) -> None:
         orphans = [pair for pair in store.orphans(self._only) if pair not in self._running]
         if orphans:
             with store.transaction():
