@@ -1,0 +1,48 @@
+"""A source table whose readers wait, in the middle of each chunk, until a test lets them pass."""
+
+from typing import LiteralString, Self
+
+import psycopg
+from psycopg import sql as q
+
+from agent.faults.harness import Bench, Kind, execute, rows, until
+
+_KEY = 4711
+# row_to_json turns the column to JSON by the cast, and the cast waits for the lock that the gate holds.
+_TABLE: LiteralString = """
+CREATE TYPE gate AS ENUM ('here');
+CREATE FUNCTION pass(gate) RETURNS json LANGUAGE plpgsql SET lock_timeout = 0 AS
+$$ BEGIN PERFORM pg_advisory_xact_lock_shared(4711); RETURN to_json('passed'::text); END $$;
+CREATE CAST (gate AS json) WITH FUNCTION pass(gate);
+CREATE TABLE gated AS
+    SELECT id, name, amount, at, payload, CASE WHEN id % 2000 = 1000 THEN 'here'::gate END AS gate FROM keyed;
+ALTER TABLE gated ADD PRIMARY KEY (id);
+ANALYZE gated
+"""
+GATED = Kind("json, gated", "gated", ("--format", "json"))
+_WAITING: LiteralString = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+
+
+class Gate:
+    """Closed while it is entered."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.url = bench.source.url()
+        if not rows(self.url, "SELECT FROM pg_tables WHERE tablename = 'gated'"):
+            execute(self.url, _TABLE)
+
+    def __enter__(self) -> Self:
+        self._connection = psycopg.connect(self.url, autocommit=True)
+        self._connection.execute(q.SQL("SELECT pg_advisory_lock({})").format(q.Literal(_KEY)))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.open()
+
+    def wait_for(self, readers: int) -> list[int]:
+        """Wait until so many readers stand before the gate. Returns their backends."""
+        until(lambda: len(rows(self.url, _WAITING)) == readers)
+        return [row[0] for row in rows(self.url, _WAITING)]
+
+    def open(self) -> None:
+        self._connection.close()
