@@ -9,27 +9,34 @@ from agent.faults.harness import Bench, Kind, execute, rows, until
 
 _KEY = 4711
 # row_to_json turns the column to JSON by the cast, and the cast waits for the lock that the gate holds.
-_TABLE: LiteralString = """
+_CAST: LiteralString = """
 CREATE TYPE gate AS ENUM ('here');
 CREATE FUNCTION pass(gate) RETURNS json LANGUAGE plpgsql SET lock_timeout = 0 AS
 $$ BEGIN PERFORM pg_advisory_xact_lock_shared(4711); RETURN to_json('passed'::text); END $$;
-CREATE CAST (gate AS json) WITH FUNCTION pass(gate);
-CREATE TABLE gated AS
-    SELECT id, name, amount, at, payload, CASE WHEN id % 2000 = 1000 THEN 'here'::gate END AS gate FROM keyed;
-ALTER TABLE gated ADD PRIMARY KEY (id);
-ANALYZE gated
+CREATE CAST (gate AS json) WITH FUNCTION pass(gate)
+"""
+_TABLE: LiteralString = """
+CREATE TABLE {table} AS
+    SELECT id, name, amount, at, payload, CASE WHEN id % 2000 = 1000 THEN 'here'::gate END AS gate
+    FROM keyed ORDER BY id
 """
 GATED = Kind("json, gated", "gated", ("--format", "json"))
 _WAITING: LiteralString = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
 
 
 class Gate:
-    """Closed while it is entered."""
+    """Closed while it is entered. kind.table is made if it is not there."""
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: Bench, kind: Kind = GATED, *, key: bool = True) -> None:
         self.url = bench.source.url()
-        if not rows(self.url, "SELECT FROM pg_tables WHERE tablename = 'gated'"):
-            execute(self.url, _TABLE)
+        table = q.Identifier(kind.table)
+        if not rows(self.url, "SELECT FROM pg_type WHERE typname = 'gate'"):
+            execute(self.url, _CAST)
+        if not rows(self.url, "SELECT FROM pg_tables WHERE tablename = %s", kind.table):
+            execute(self.url, q.SQL(_TABLE).format(table=table))
+            if key:
+                execute(self.url, q.SQL("ALTER TABLE {} ADD PRIMARY KEY (id)").format(table))
+            execute(self.url, q.SQL("ANALYZE {}").format(table))
 
     def __enter__(self) -> Self:
         self._connection = psycopg.connect(self.url, autocommit=True)
