@@ -20,6 +20,7 @@ from extraction_agent.waiting import Socket
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # signature, flags, length of the extension
 TRAILER = b"\xff\xff"
 BLOCK_BYTES = 64 * 1024  # measured against 16, 256 and 1024 KiB: docs/benchmarks.md
+_PIECE_BYTES = 1024 * 1024
 _LOW_WATER = 64 * 1024  # wake for this many bytes instead of each packet
 _NOTHING_YET = (0, b"")  # what get_copy_data answers when a whole message has not come yet
 _END = -1
@@ -92,6 +93,7 @@ class CopyOut:
     def __init__(self, connection: PGconn, statement: bytes, socket_: Socket) -> None:
         self._connection, self._statement, self._socket = connection, statement, socket_
         self.rows = 0  # as the server counted them; known at the end
+        self.largest = 0  # bytes of the largest block, to which libpq's buffer has grown
 
     def __iter__(self) -> Iterator[Block]:
         """Yield blocks of some 64 KiB, or of one longer row."""
@@ -129,6 +131,7 @@ class CopyOut:
             if len(messages) > had:
                 self._socket.moved()
             if messages and (ended or size > BLOCK_BYTES):
+                self.largest = max(self.largest, size)
                 yield list(map(_DATA, messages))
                 messages.clear()
                 size = 0
@@ -148,12 +151,13 @@ class CopyIn:
     def put(self, data: bytes) -> None:
         """Send bytes, waiting while the server is slower than the source."""
         connection, socket_ = self._connection, self._socket
-        while not connection.put_copy_data(data):
-            socket_.writable()
-        while connection.flush():
-            socket_.writable()
-            connection.consume_input()
-        socket_.moved()
+        for begin in range(0, len(data), _PIECE_BYTES):  # libpq's buffer grows to the largest piece and stays so
+            while not connection.put_copy_data(data[begin : begin + _PIECE_BYTES]):
+                socket_.writable()
+            while connection.flush():
+                socket_.writable()
+                connection.consume_input()
+            socket_.moved()
 
     def end(self) -> int:
         """Send the trailer. Returns the rows the server counted."""
