@@ -39,6 +39,7 @@ from extraction_agent.waiting import Stop, ended_by
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+_FETCHED_AHEAD = 1  # jobs that wait in the agent, so that a thread that has done a chunk begins the next at once
 MOST_FAILURES = 8  # of one chunk, then its extraction fails: some 90 s of back-off
 _QUEUE_CONNECTIONS = 4  # listener apart: fetch, heartbeat, finish, reap
 
@@ -70,6 +71,7 @@ class Agent:
         self._lanes = Lanes(open_source, self._open_store)
         self._stop = Stop()  # ends relays and what belongs to them
         self._give_up = Stop()  # ends what cleans up after them
+        self.ended = asyncio.Event()  # an extraction that this agent worked on has ended
         self._stopping = asyncio.Event()
         self._worker: Worker | None = None
         self._running: set[tuple[int, int]] = set()
@@ -156,7 +158,7 @@ class Agent:
             self._app,
             queues=None if self._only is None else [queue.queue_of(self._only)],
             name=self.name,
-            concurrency=self._width,
+            concurrency=self._width + _FETCHED_AHEAD,
             fetch_job_polling_interval=deadlines.POLL,
             shutdown_graceful_timeout=deadlines.SHUTDOWN,
             update_heartbeat_interval=deadlines.HEARTBEAT,
@@ -182,26 +184,28 @@ class Agent:
         future = asyncio.get_running_loop().run_in_executor(self._threads, self._copy, extraction_id, chunk_no)
         future.add_done_callback(lambda _: self._running.discard(pair))
         try:
-            await asyncio.shield(future)
+            if await asyncio.shield(future):
+                self.ended.set()
         finally:
             self._jobs.discard(job_id)
 
-    def _copy(self, extraction_id: int, chunk_no: int) -> None:
-        """Copy one chunk, in a thread. Raises Again if it is to be tried again."""
+    def _copy(self, extraction_id: int, chunk_no: int) -> bool:
+        """Copy one chunk, in a thread. Returns whether its extraction has ended; raises Again for another try."""
         try:
             extraction = self._with_store(lambda store: store.extraction(extraction_id))
         except errors.StoreUnavailable as error:
             raise queue.Again(deadlines.POLL) from error
         except errors.UsageError:
-            return  # pruned
+            return True  # pruned
         if extraction.status is not Status.RUNNING:
-            return
+            return True
         try:
             with ended_by(self._stop):
-                self._copy_in_lane(extraction, chunk_no)
+                return self._copy_in_lane(extraction, chunk_no)
         except errors.Fenced as fenced:
             log.info("%s", fenced)
             self._give_back(extraction_id, chunk_no, None)
+            return False
         except errors.SnapshotLost as lost:
             self._renew(extraction)
             raise queue.Again from lost
@@ -214,29 +218,32 @@ class Agent:
             log.debug("a fault of the program", exc_info=True)
             fault = errors.SourceUnavailable(f"a fault of this program, {type(error).__name__}: {error}.")
             self._failed(extraction, chunk_no, fault)
+        return True
 
-    def _copy_in_lane(self, extraction: Extraction, chunk_no: int) -> None:
+    def _copy_in_lane(self, extraction: Extraction, chunk_no: int) -> bool:
         lane = self._lanes.take(extraction)
         try:
             if extraction.plan.method == "pages":
                 source = self._lanes.source(extraction)
                 old_way.copy_chunk(extraction, chunk_no, source, lane.store, self.name, self._stop)
-                return
+                return True
             copied = commit.copy_chunk(extraction, chunk_no, lane.session, lane.store, self.name, self._stop)
-            if copied is not None and extraction.part is not None:
-                self._finish(lane.store, extraction.id)
+            if copied is None:
+                return False
+            return extraction.part is None or self._finish(lane.store, extraction.id)
         finally:
             self._lanes.give_back(lane)
 
-    def _finish(self, store: Store, extraction_id: int) -> None:
-        """Finish an extraction if its chunks are done; what no retry can mend fails it."""
+    def _finish(self, store: Store, extraction_id: int) -> bool:
+        """Finish an extraction whose chunks are done; what no retry can mend fails it. Returns whether it ended."""
         try:
-            store.finish(extraction_id)
+            return store.finish(extraction_id)
         except errors.StoreError as error:
             if error.transient:
                 raise
             message = f"Every chunk is done, but the store refused to index and attach them: {error}"
             self._with_store(lambda control: control.end(extraction_id, Status.FAILED, message))
+            return True
 
     def _failed(self, extraction: Extraction, chunk_no: int, error: errors.ExtractionError) -> None:
         """Try again, or fail the extraction, whichever this error asks for."""

@@ -97,13 +97,18 @@ class Source:
         return Session(self, connection, shared=snapshot_token is not None)
 
     def _join(self, connection: postgres.Connection, token: str) -> None:
+        """Read what the snapshot's holder reads. A server that crashed gives its names out again, to other views."""
+        name, _, view = token.partition(" ")
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         try:
-            connection.execute(q.SQL("SET TRANSACTION SNAPSHOT {}").format(q.Literal(token)))
+            connection.execute(q.SQL("SET TRANSACTION SNAPSHOT {}").format(q.Literal(name)))
+            joined = connection.execute("SELECT pg_current_snapshot()::text").fetchone()
         except psycopg.Error as error:
             if error.sqlstate in _LOST_SNAPSHOT:
-                raise errors.SnapshotLost(f"{self.where}: the snapshot {token} is gone.") from error
+                raise errors.SnapshotLost(f"{self.where}: the snapshot {name} is gone.") from error
             raise
+        if joined != (view,):
+            raise errors.SnapshotLost(f"{self.where}: the snapshot {name} is gone, another has its name.")
 
     def connect(self) -> postgres.Connection:
         """A session with everything pinned. Raises SourceUnavailable, SourceError, UsageError."""

@@ -301,13 +301,15 @@ class Store:
         One transaction under the extraction's row lock, so nobody ever sees part of an extraction.
         """
         with self.connection.within(deadlines.INDEX), self.transaction():
-            row = self._one("lock_extraction", extraction_id=extraction_id)
-            left = self._one("unfinished_chunks", extraction_id=extraction_id)
-            if row is None or row[0] != model.Status.RUNNING or left != (0,):
+            if not self._all_done(extraction_id):  # before the lock, so that the last to commit a chunk sees it
                 return False
+            row = self._one("lock_extraction", extraction_id=extraction_id)
+            if row is None or row[0] != model.Status.RUNNING or not self._all_done(extraction_id):
+                return False  # another has the lock and does it; or a lost snapshot made all begin again
             extraction = self.extraction(extraction_id)
             if extraction.part is not None and not extraction.attached:
                 part, target = sql.trusted(extraction.part), sql.trusted(extraction.target)
+                self._run("index_memory")
                 for unique, definition in self._run("part_indexes", target=extraction.target).fetchall():
                     self._compose(
                         "create_part_index",
@@ -320,6 +322,9 @@ class Store:
             self._run("save_watermark", extraction_id=extraction_id)
             self._run("finish_extraction", extraction_id=extraction_id)
         return True
+
+    def _all_done(self, extraction_id: int) -> bool:
+        return self._one("unfinished_chunks", extraction_id=extraction_id) == (0,)
 
     def end(self, extraction_id: int, status: model.Status, error: str | None) -> bool:
         """Fail or cancel. A cancelled extraction's part is dropped; a failed one's waits for `resume`."""

@@ -18,7 +18,7 @@ from extraction_agent.profiles import Settings
 from extraction_agent.sources.protocol import Source
 from extraction_agent.store.store import Store
 
-_LOOK = 0.2  # s, between two looks at the extraction
+_LOOK = 0.5  # s, between two looks at the extraction
 _LINE = 5.0  # s, between two lines where there is no terminal
 
 Show = Callable[[Summary], None]
@@ -54,7 +54,7 @@ async def _follow(agent: Agent, store_url: str, extraction_id: int, show: Show) 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, interrupted.set)
     work = asyncio.create_task(agent.run())
-    watch = asyncio.create_task(_watch(store_url, extraction_id, show))
+    watch = asyncio.create_task(_watch(agent, store_url, extraction_id, show))
     stopped = asyncio.create_task(interrupted.wait())
     await asyncio.wait([work, watch, stopped], return_when=asyncio.FIRST_COMPLETED)
     agent.stop()
@@ -71,7 +71,7 @@ async def _follow(agent: Agent, store_url: str, extraction_id: int, show: Show) 
     return watch.result()
 
 
-async def _watch(store_url: str, extraction_id: int, show: Show) -> Summary:
+async def _watch(agent: Agent, store_url: str, extraction_id: int, show: Show) -> Summary:
     """Look at the extraction again and again until it has ended."""
     store: Store | None = None
     away_since: float | None = None
@@ -93,7 +93,9 @@ async def _watch(store_url: str, extraction_id: int, show: Show) -> Summary:
                         f"The store is away since {deadlines.STORE_AWAY:g} s ({error}) When it is back, "
                         f"`extractctl resume {extraction_id}` does the rest."
                     ) from error
-            await asyncio.sleep(_LOOK)
+            agent.ended.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(agent.ended.wait(), _LOOK)
     finally:
         if store is not None:
             store.close()
