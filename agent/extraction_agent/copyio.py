@@ -9,7 +9,6 @@ import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
-from operator import itemgetter
 
 import psycopg
 from psycopg import pq
@@ -24,7 +23,7 @@ _PIECE_BYTES = 1024 * 1024
 _LOW_WATER = 64 * 1024  # wake for this many bytes instead of each packet
 _NOTHING_YET = (0, b"")  # what get_copy_data answers when a whole message has not come yet
 _END = -1
-_LENGTH, _DATA = itemgetter(0), itemgetter(1)
+_READS_PER_BLOCK = 4  # of 16 KiB, libpq's input buffer
 
 Block = list[memoryview] | list[bytes]
 
@@ -93,7 +92,7 @@ class CopyOut:
     def __init__(self, connection: PGconn, statement: bytes, socket_: Socket) -> None:
         self._connection, self._statement, self._socket = connection, statement, socket_
         self.rows = 0  # as the server counted them; known at the end
-        self.largest = 0  # bytes of the largest block, to which libpq's buffer has grown
+        self.largest = 0  # bytes of the longest row, to which libpq's buffer has grown
 
     def __iter__(self) -> Iterator[Block]:
         """Yield blocks of some 64 KiB, or of one longer row."""
@@ -117,7 +116,7 @@ class CopyOut:
         """Collect messages as they come. The loop over rows is C's: in Python it cost the relay a third more CPU."""
         next_message = partial(self._connection.get_copy_data, 1)
         messages: list[tuple[int, memoryview]] = []
-        size = 0
+        reads = 0
         ended = False
         while not ended:
             had = len(messages)
@@ -127,14 +126,15 @@ class CopyOut:
                 ended = True
                 if messages and messages[-1][0] == _END:
                     messages.pop()
-            size += sum(map(_LENGTH, messages[had:]))
             if len(messages) > had:
+                reads += 1
                 self._socket.moved()
-            if messages and (ended or size > BLOCK_BYTES):
-                self.largest = max(self.largest, size)
-                yield list(map(_DATA, messages))
+            if messages and (ended or reads == _READS_PER_BLOCK or messages[-1][0] > BLOCK_BYTES):
+                lengths, block = zip(*messages, strict=True)
+                self.largest = max(self.largest, *lengths)
+                yield list(block)
                 messages.clear()
-                size = 0
+                reads = 0
             if not ended:
                 self._socket.readable(low_water=True)
                 self._connection.consume_input()

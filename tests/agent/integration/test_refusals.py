@@ -1,9 +1,11 @@
 """Bad input: each a sentence and the right kind of error, with nothing half-done in the store."""
 
 import itertools
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import LiteralString
 
 import psycopg
@@ -318,18 +320,36 @@ def test_a_snapshot_keeps_its_relation_as_it_is(
     assert store.value("SELECT count(*) FROM extraction_data") == 500
 
 
+def resident() -> int:
+    """Bytes of this process in memory."""
+    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
 @pytest.mark.parametrize("format_", list(Format))
 def test_a_value_of_50_mb(source: Database, store: Database, format_: Format) -> None:
     source.run(
         "CREATE TABLE item (id int PRIMARY KEY, body text)",
         "INSERT INTO item VALUES (1, 'small'), (2, repeat('x', 50 * 1024 * 1024)), (3, 'small')",
     )
+    before = resident()
     number = extract(source.url, store, Definition(table="item", format=format_))
+    assert resident() - before < 25 * 1024 * 1024
     value = "body" if format_ is Format.TYPED else "data->>'body'"
     table = "extraction_typed.test" if format_ is Format.TYPED else "extraction_data"
     got = store.rows(_sql(f"SELECT length({value}), md5({value}) FROM {table} ORDER BY 1"))
     assert got == source.rows("SELECT length(body), md5(body) FROM item ORDER BY 1")
     assert number > 0
+
+
+def test_a_session_that_grew_by_a_value_is_not_kept(source: Database, store: Database) -> None:
+    """libpq's buffer never shrinks: only the connection's end gives it back."""
+    source.run(*ITEM, "UPDATE item SET note = repeat('x', 20 * 1024 * 1024) WHERE id = 499")
+    with Store(store.url) as opened, closing(Halfway(source, opened, Definition(table="item", chunk_rows=100))) as run:
+        assert run.session.usable
+        for chunk in run.chunks[1:]:
+            run.copy(chunk.no)
+        assert not run.session.usable
 
 
 def _sql(text: str) -> LiteralString:
