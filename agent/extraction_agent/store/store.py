@@ -1,7 +1,7 @@
 """The one caller of the store's SQL. Each method is one round trip or one transaction; errors are ours."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, LiteralString
 
@@ -80,6 +80,8 @@ class Store:
         try:
             with self._errors():
                 self.connection.execute(sql.load(_QUERIES, "session"))
+                with suppress(psycopg.errors.InvalidParameterValue):  # a platform that cannot tell: keepalives do
+                    self.connection.execute(sql.load(_QUERIES, "check_interval"))
                 if check:
                     migrate.check(self.connection)
         except BaseException:

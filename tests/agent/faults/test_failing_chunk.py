@@ -81,6 +81,24 @@ def test_what_may_pass_is_tried_again_until_it_does(source: Database, store: Dat
     assert store.rows("SELECT max(attempt) FROM extraction_chunks WHERE chunk_no <> 3") == [(1,)]
 
 
+def test_an_index_that_refuses_the_rows_fails_the_extraction_and_not_the_agent(
+    source: Database, store: Database
+) -> None:
+    _trap(source, "")
+    store.run("CREATE UNIQUE INDEX one_a_name ON extraction_data ((data ->> 'trap'))")
+    source.run("UPDATE item SET trap = 'set' WHERE id = 100")
+    done = run(*_extract(source, store))
+    assert done.returncode == 1
+    assert "Every chunk is done, but the store refused to index and attach them" in done.stderr
+    assert "could not create unique index" in done.stderr
+    assert store.value("SELECT status FROM extractions") == "failed"
+    assert store.value("SELECT count(*) FROM extraction_data") == 0
+    store.run("DROP INDEX one_a_name")
+    assert run("resume", "1", "--store", store.url).returncode == 0
+    assert store.value("SELECT count(*) FROM extraction_data") == 5000
+    assert store.value("SELECT max(attempt) FROM extraction_chunks") == 1
+
+
 @pytest.mark.ci
 @pytest.mark.timeout(600)
 def test_what_never_passes_fails_after_a_back_off(source: Database, store: Database) -> None:
