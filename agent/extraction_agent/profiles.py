@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from extraction_agent import errors
 from extraction_agent.model import Strict
@@ -45,6 +45,12 @@ class Settings(Strict):
     reading: Reading = Field(default_factory=Reading)
     batch: Batch = Field(default_factory=Batch)
     pool: Pool = Field(default_factory=Pool)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "Settings":
+        if (self.reading.method == "offset") != (self.batch.method == "insert"):
+            raise ValueError("reading.method offset and batch.method insert are the old way together: set both or none")
+        return self
 
 
 class Profile(Strict):
@@ -124,7 +130,8 @@ def explain(error: ValidationError, model: type[Strict]) -> str:
             hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}."
             sentences.append(f"unknown key {path}: {hint}")
         else:
-            sentences.append(f"{path}: {item['msg'][0].lower()}{item['msg'][1:]}.")
+            told = item["msg"].removeprefix("Value error, ")
+            sentences.append(f"{path}: {told[0].lower()}{told[1:]}.")
     return " ".join(sentences)
 
 

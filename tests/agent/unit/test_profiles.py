@@ -73,3 +73,10 @@ def test_the_commands() -> None:
     schema = CliRunner().invoke(app, ["profile", "schema"])
     assert json.loads(schema.stdout) == profiles.schema()
     assert schema.stdout.count("\n") > 10  # for people
+
+
+def test_half_of_the_old_way_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "half.yml"
+    file.write_text("{name: half, description: x, settings: {reading: {method: offset}}}", encoding="utf-8")
+    with pytest.raises(errors.UsageError, match="old way together: set both or none"):
+        profiles.load(str(file))
