@@ -34,7 +34,7 @@ def pgbouncer(folder: Path, server: embedded.Server, mode: str) -> Iterator[int]
     (folder / "ini").write_text(
         f"[databases]\n* = host=127.0.0.1 port={server.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
         f"listen_port = {port}\nunix_socket_dir =\nauth_type = trust\nauth_file = {folder / 'users'}\n"
-        f"pool_mode = {mode}\ndefault_pool_size = 10\nignore_startup_parameters = extra_float_digits\n",
+        f"pool_mode = {mode}\ndefault_pool_size = 10\n",
         encoding="utf-8",
     )
     user = pwd.getpwnam("nobody").pw_uid
