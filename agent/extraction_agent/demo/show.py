@@ -80,7 +80,7 @@ class Show:
         )
         rows = facts["rows"]
         self._add("psql | psql, binary", rows, rows / seconds * 60, "-")
-        self._add("extract --format typed", rows, rows / ours * 60, "see verify below")
+        self._add("extract --format typed", rows, rows / ours * 60, "manifest (verify)")
         self._control("verify", str(facts["extraction_id"]))
 
     def _killed(self) -> None:
@@ -107,7 +107,7 @@ class Show:
             _one(self._source.url(), "count_once"),
             _one(self._store.url(), "count_records", extraction_id=number),
         )
-        self._add("extract, kill -9, resume", facts["rows"], None, "count and content hash equal the source's")
+        self._add("extract, kill -9, resume", facts["rows"], None, "count and hash equal the source's")
         self._say(f"resumed in {time.monotonic() - begun:.1f} s; rows and content hash at source and store are equal.")
         self._control("verify", str(number), "--against-source")
 
@@ -140,7 +140,7 @@ class Show:
         self._same("followed", _one(self._source.url(), "final_versions"), (rows, content))
         self._same("followed, records that stand there twice", (0,), (twice,))
         self._say(f"{_RUNS + 1} runs, {total:,} records: each row's last version is there, none twice, none missing.")
-        self._add("incremental, beside writers", total, None, "last versions equal the source's, 0 twice")
+        self._add("incremental, beside writers", total, None, "last versions there, 0 twice")
 
     def _old_way(self) -> None:
         self._head(f"The old way, on {_PART:,} rows: OFFSET pages, one INSERT and one commit a row")
@@ -153,16 +153,18 @@ class Show:
         profiles = ("--profiles", "baseline,optimized", "--runs", "3")
         facts = self._control("benchmark", *profiles, "--source", self._source.url(), "--table", "part")
         for profile in facts["profiles"]:
-            self._add(f"profile {profile['name']}, {_PART:,} rows", _PART, profile["rows_per_minute"], "-")
+            self._add(
+                f"profile {profile['name']}", _PART, profile["rows_per_minute"], f"{profile['ratio']:,.0f} × baseline"
+            )
 
     def _sum_up(self) -> None:
         self._head("All in all")
         table = Table(box=None, pad_edge=False, header_style="dim")
         for name in ("what", "rows", "rows/min", "checked"):
-            table.add_column(name, justify="right" if name.startswith("rows") else "left")
+            table.add_column(name, justify="right" if name.startswith("rows") else "left", no_wrap=True)
         for row in self._summary:
             table.add_row(*row)
-        self._console.print(table)
+        self._console.print(table, soft_wrap=True)
 
     # Helpers
 
@@ -178,12 +180,15 @@ class Show:
             raise errors.VerificationFailed(f"`extractctl {shown}` failed: {done.stderr.strip()}")
         facts: Facts = json.loads(done.stdout)
         if not quiet:
-            told = {
-                name: facts[name] for name in ("extraction_id", "status", "rows", "chunks", "seconds") if name in facts
-            }
-            if told:
-                self._console.print(f"  {told}", style="dim", highlight=False)
+            self._told(facts)
         return facts
+
+    def _told(self, facts: Facts) -> None:
+        """A command's answer in one line, if it was about an extraction."""
+        if "extraction_id" in facts:
+            state = facts.get("status", "proved")
+            line = f"  extraction {facts['extraction_id']} {state}: {facts['rows']:,} rows, {facts['chunks']} chunks, "
+            self._console.print(f"{line}{facts['seconds']:.1f} s", style="dim", highlight=False)
 
     def _store_option(self) -> tuple[str, str]:
         return "--store", self._store.url()
