@@ -5,6 +5,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PYTEST_OPTIONS ?= -m "not ci"
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 demo: $(VENV)/ready

@@ -1,6 +1,7 @@
 """Servers and databases for every test. One embedded PostgreSQL serves all; each test has databases of its own."""
 
 import itertools
+import os
 from collections.abc import Callable, Iterator
 
 import psycopg
@@ -13,6 +14,13 @@ from mariadb import make_mariadb, mariadb, mariadb_server  # noqa: F401 - fixtur
 from support import Database
 
 _numbers = itertools.count(1)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """On continuous integration a skipped test is a failure: what it needs was not installed."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session")

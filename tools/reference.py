@@ -1,6 +1,6 @@
 """Writes docs/reference from the code: the command line by typer's own generator, profiles from their model.
 
-    .venv/bin/python tools/reference.py          # a test holds the files equal to what this writes
+.venv/bin/python tools/reference.py          # a test holds the files equal to what this writes
 """
 
 import subprocess
