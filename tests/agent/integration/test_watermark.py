@@ -268,7 +268,13 @@ def test_refused(source: Database, store: Database, definition: Definition, mess
 def test_pages_know_no_watermark(source: Database, store: Database) -> None:
     source.run(*ITEM)
     with pytest.raises(errors.UsageError, match="know no watermark"):
-        extract(source.url, store, Definition(table="item", watermark="changed_at"), reading={"method": "offset"})
+        extract(
+            source.url,
+            store,
+            Definition(table="item", watermark="changed_at"),
+            reading={"method": "offset"},
+            batch={"method": "insert"},
+        )
 
 
 def test_a_watermark_belongs_to_its_rows(source: Database, store: Database) -> None:
