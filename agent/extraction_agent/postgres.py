@@ -1,5 +1,6 @@
 """Connections to PostgreSQL, for sources and store alike: deadlines on every wait, errors as sentences."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from typing import Any, Self, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen, PQGenConn
+from psycopg.conninfo import conninfo_to_dict
 
 from extraction_agent import deadlines, errors, waiting
 
@@ -62,6 +64,19 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
             self.deadline = before
 
 
+def address(conninfo: str, side: str) -> str:
+    """How errors name the database of a URL. Raises UsageError, without words that might be the password."""
+    if not re.match(r"postgres(ql)?://|\w+ *=", conninfo):
+        raise errors.UsageError(f"The {side}'s URL is postgresql://user@host/database; this one begins otherwise.")
+    try:
+        parts = conninfo_to_dict(conninfo)
+    except psycopg.ProgrammingError as error:
+        said, credentials = describe(error), conninfo.rpartition("@")[0]
+        said = re.sub('"([^"]*)"', lambda quoted: "…" if quoted[1] in credentials else quoted[0], said)
+        raise errors.UsageError(f"The {side}'s URL cannot be read: {said}.") from None
+    return f"{side} {parts.get('host', 'localhost')}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"
+
+
 def connect(conninfo: str, *, application_name: str, autocommit: bool = True) -> Connection:
     """Open a connection with time-outs on the client, the network and (for a lost client) the server.
 
@@ -79,8 +94,14 @@ def describe(error: psycopg.Error) -> str:
     """The server's message and detail in one line, without a trailing stop."""
     diagnostics = error.diag
     parts = [diagnostics.message_primary, diagnostics.message_detail, diagnostics.message_hint]
-    text = "; ".join(part for part in parts if part) or str(error)
+    text = "; ".join(part for part in parts if part) or _plain(str(error))
     return " ".join(text.split()).rstrip(".")
+
+
+def _plain(text: str) -> str:
+    """A refused connection in one sentence: libpq says first that it failed, and asks a question at the end."""
+    lines = [line for line in text.splitlines() if not line.strip().startswith("Is the server running")]
+    return " ".join(lines).removeprefix("connection failed: ").removeprefix("connection is bad: ")
 
 
 def is_transient(error: psycopg.Error) -> bool:

@@ -11,6 +11,8 @@ from extraction_agent.sources.protocol import Source
 
 _RANGE = re.compile(r"\[(\d+),(\d+)\)")
 
+_WORDS = {"where": "the database", "relation": "what is read", "parameters": "--param", "column": "--watermark"}
+
 
 def owner(source: Source, definition: Definition) -> dict[str, Any]:
     """What a state belongs to. Columns and chunks may change between runs; this may not."""
@@ -26,7 +28,11 @@ def refuse_other(state: dict[str, Any] | None, of: dict[str, Any], name: str) ->
     """Raise UsageError if the state was kept for something else than `of`."""
     if state is None or state["of"] == of:
         return
-    changed = [f"{key} was {state['of'][key]} and is {of[key]}" for key in of if state["of"][key] != of[key]]
+    changed = [
+        f"{word} was {state['of'][key] or 'none'} and is {of[key] or 'none'}"
+        for key, word in _WORDS.items()
+        if state["of"][key] != of[key]
+    ]
     raise errors.UsageError(
         f"The watermark of config {name} belongs to other rows: {'; '.join(changed)}. Extract under another --name, "
         f"or take everything again after `extractctl watermark reset {name}`."

@@ -1,7 +1,5 @@
 """Kinds of databases that rows are read from."""
 
-from urllib.parse import urlsplit
-
 from extraction_agent import errors
 from extraction_agent.sources.protocol import Source
 
@@ -14,11 +12,11 @@ _SCHEMES = {
 
 def kind_of(url: str) -> str:
     """The kind of database a URL names. Raises UsageError."""
-    scheme = urlsplit(url).scheme
-    if scheme not in _SCHEMES:
+    scheme, slashes, _ = url.partition("://")
+    if not slashes or scheme not in _SCHEMES:
         raise errors.UsageError(
             f"A source URL begins with one of {', '.join(f'{name}://' for name in _SCHEMES)}; "
-            f"this one with {scheme + '://' if scheme else 'no scheme at all'}."
+            f"this one with {scheme + '://' if slashes else 'no scheme at all'}."
         )
     return _SCHEMES[scheme]
 

@@ -8,7 +8,6 @@ from typing import Any
 import psycopg
 from psycopg import pq
 from psycopg import sql as q
-from psycopg.conninfo import conninfo_to_dict
 
 from extraction_agent import deadlines, errors, postgres, sql
 from extraction_agent.copyio import Block, CopyOut
@@ -34,11 +33,7 @@ class Source:
 
     def __init__(self, conninfo: str) -> None:
         self._conninfo = conninfo
-        try:
-            parts = conninfo_to_dict(conninfo)
-        except psycopg.ProgrammingError as error:
-            raise errors.UsageError(f"The source URL cannot be read: {postgres.describe(error)}.") from None
-        self.where = f"source {parts.get('host', 'localhost')}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"
+        self.where = postgres.address(conninfo, "source")
         self._checked = threading.Lock()
         self._known_good = False
 

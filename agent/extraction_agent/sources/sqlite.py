@@ -29,8 +29,9 @@ class Source:
     kind = "sqlite"
 
     def __init__(self, url: str) -> None:
-        text = unquote(url.removeprefix("sqlite://").partition("?")[0])
-        if not text:
+        _, slashes, rest = url.partition("://")
+        text = unquote(rest.partition("?")[0])
+        if not slashes or not text:
             raise errors.UsageError("A SQLite source is sqlite:///absolute/path or sqlite://relative/path.")
         self.path = Path(text).absolute()
         self.where = f"source {self.path}"
@@ -58,7 +59,10 @@ class Source:
     def connect(self) -> sqlite3.Connection:
         """Open the file read-only. Raises SourceError, SourceUnavailable."""
         if not self.path.is_file():
-            raise errors.SourceError(f"{self.where} is not there. Check the path, which sqlite:/// makes absolute.")
+            what = "is a folder" if self.path.is_dir() else "is not there"
+            raise errors.SourceError(
+                f"{self.where} {what}. Check the path: sqlite:/// begins an absolute one, sqlite:// a relative one."
+            )
         if not os.access(self.path, os.R_OK):
             raise errors.SourceError(f"{self.where} may not be read by this user.")
         with self.errors():

@@ -7,7 +7,6 @@ from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql as q
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.json import Jsonb
 
 from extraction_agent import deadlines, errors, model, postgres, sql
@@ -70,11 +69,7 @@ class Store:
 
     def __init__(self, conninfo: str, application_name: str = "extraction-agent", check: bool = True) -> None:
         self.conninfo = conninfo
-        try:
-            parts = conninfo_to_dict(conninfo)
-        except psycopg.ProgrammingError as error:
-            raise errors.UsageError(f"The store URL cannot be read: {postgres.describe(error)}.") from None
-        self.where = f"store {parts.get('host', 'localhost')}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"
+        self.where = postgres.address(conninfo, "store")
         with self._errors():
             self.connection = postgres.connect(conninfo, application_name=application_name)
         try:

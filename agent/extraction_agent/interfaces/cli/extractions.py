@@ -11,7 +11,7 @@ from extraction_agent.interfaces.cli import follow, options, output
 from extraction_agent.jobs import Agent
 from extraction_agent.model import Consistency, Definition, Format, Status, Summary, slug
 from extraction_agent.pipeline.start import plan, start
-from extraction_agent.sources import open_source
+from extraction_agent.sources import kind_of, open_source
 from extraction_agent.sources.protocol import Planned, Source
 from extraction_agent.store.store import Extraction, Store
 
@@ -74,6 +74,7 @@ def extract(
         chunk_rows=chunk_rows,
         snapshot_max_seconds=snapshot_max_seconds,
     )
+    kind_of(source_url)
     kept_url, password = secrets.split(source_url)
     source = open_source(secrets.join(kept_url, secrets.resolve(secret) if secret else password))
     name = name or slug(table or "query")
@@ -150,6 +151,8 @@ def _row(summary: Summary) -> tuple[int | str, ...]:
 def _definition(**values: Any) -> Definition:
     if (values["table"] is None) == (values["query"] is None):
         raise errors.UsageError("Say what to extract: either --table or --query.")
+    if not (values["table"] or values["query"]):
+        raise errors.UsageError("--table and --query must not be empty.")
     if values["parameters"] and values["query"] is None:
         raise errors.UsageError("--param belongs to --query.")
     try:
@@ -175,6 +178,8 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def source_of(extraction: Extraction, source_url: str | None, secret: str | None) -> Source:
+    if source_url:
+        kind_of(source_url)
     url, password = secrets.split(source_url) if source_url else (extraction.config.source_url, None)
     name = secret or (None if password else extraction.config.secret)
     return open_source(secrets.join(url, secrets.resolve(name) if name else password))

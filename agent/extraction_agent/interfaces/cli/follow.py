@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 import time
@@ -106,7 +107,7 @@ def _progress(quiet: bool) -> Iterator[Show]:
     """A bar on a terminal, a line now and then on anything else; always on stderr."""
     if quiet:
         yield lambda _: None
-    elif sys.stderr.isatty():
+    elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         with _bar() as show:
             yield show
     else:
@@ -116,22 +117,22 @@ def _progress(quiet: bool) -> Iterator[Show]:
 @contextlib.contextmanager
 def _bar() -> Iterator[Show]:
     columns = (
-        TextColumn("extraction {task.fields[number]}"),
-        BarColumn(),
+        TextColumn("{task.fields[label]}"),
+        BarColumn(bar_width=None),  # what the others leave
         TaskProgressColumn(),
         TextColumn("{task.fields[facts]}"),
         TimeRemainingColumn(compact=True),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", number="", facts="", total=None)
+    with Progress(*columns, console=Console(stderr=True), transient=True, expand=True) as progress:
+        task = progress.add_task("", label="", facts="", total=None)
 
         def show(summary: Summary) -> None:
             progress.update(
                 task,
                 completed=summary.chunks_done,
                 total=summary.chunks,
-                number=summary.extraction_id,
-                facts=_facts(summary),
+                label=f"extraction {summary.extraction_id}",
+                facts=f"{summary.rows:,} rows {summary.rows_per_minute:,.0f}/min",
             )
 
         yield show

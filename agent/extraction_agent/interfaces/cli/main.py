@@ -1,7 +1,10 @@
 """`extractctl`: the commands, and how they end."""
 
 import logging
+import os
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
@@ -10,7 +13,6 @@ from extraction_agent.interfaces.cli import benchmark, demo, extractions, profil
 
 app = typer.Typer(
     name="extractctl",
-    help="Moves rows in bulk out of operational databases, each exactly once.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -26,6 +28,21 @@ app.add_typer(profile.app, name="profile")
 app.add_typer(stores.app, name="store")
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"extractctl {version('extraction-agent')}")
+        raise typer.Exit
+
+
+@app.callback()
+def extractctl(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Moves rows in bulk out of operational databases, each exactly once."""
+
+
 def main() -> None:
     """Run a command; exit with 0, 1 (it failed) or 2 (it was asked wrongly)."""
     logging.getLogger("procrastinate").addHandler(logging.NullHandler())
@@ -33,15 +50,27 @@ def main() -> None:
     logging.getLogger("psycopg").setLevel(logging.CRITICAL)
     logging.getLogger("extraction_agent").setLevel(logging.ERROR)
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # here, where a full disk can still be told
     except errors.ExtractionError as error:
         fail(str(error), error.exit_status)
     except BrokenPipeError:  # the reader of our output has left
-        sys.stderr.close()
+        _drop_output()
         sys.exit(1)
+    except OSError as error:
+        _drop_output()
+        fail(f"The output cannot be written: {error.strerror}.", 1)
+
+
+def _drop_output() -> None:
+    """What is still to be written goes nowhere, or Python would complain at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def fail(message: str, status: int) -> None:
     """Say what failed and end."""
-    typer.secho(message, err=True, fg=typer.colors.RED if sys.stderr.isatty() else None)
+    coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    typer.echo(typer.style(message, fg=typer.colors.RED) if coloured else message, err=True)
     sys.exit(status)

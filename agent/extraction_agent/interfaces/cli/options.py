@@ -23,4 +23,6 @@ Secret = Annotated[
         help="The secret that holds the source's password: a systemd credential NAME, or EXTRACTION_SECRET_NAME.",
     ),
 ]
-Extraction = Annotated[int, typer.Argument(metavar="ID", min=1, help="The extraction's number.", show_default=False)]
+Extraction = Annotated[
+    int, typer.Argument(metavar="ID", min=1, max=2**63 - 1, help="The extraction's number.", show_default=False)
+]

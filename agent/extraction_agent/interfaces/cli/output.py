@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+_UNWRAPPED = 1_000_000  # characters
+
 
 def as_json(value: Any) -> None:
     """Print one JSON value on stdout."""
@@ -28,7 +30,7 @@ def facts(pairs: dict[str, Any]) -> None:
                 else value
             )
             table.add_row(Text(name, style="dim"), Text(str(shown)))
-    Console(soft_wrap=True).print(table)
+    _print(table)
 
 
 def rows(names: Sequence[str], values: Iterable[Sequence[Any]]) -> None:
@@ -37,7 +39,19 @@ def rows(names: Sequence[str], values: Iterable[Sequence[Any]]) -> None:
     listed = [tuple(value) for value in values]
     for position, name in enumerate(names):
         numeric = bool(listed) and all(isinstance(row[position], int | float) for row in listed)
-        table.add_column(name, justify="right" if numeric else "left")
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in listed:
         table.add_row(*(Text(f"{cell:,}" if isinstance(cell, int | float) else str(cell)) for cell in row))
-    Console(soft_wrap=True).print(table)
+    _print(table)
+
+
+def _print(table: Table) -> None:
+    """As wide as a terminal; on anything else unwrapped, without spaces at the ends."""
+    console = Console()
+    if console.is_terminal:
+        console.print(table)
+        return
+    console.width = _UNWRAPPED
+    with console.capture() as captured:
+        console.print(table)
+    sys.stdout.writelines(f"{line.rstrip()}\n" for line in captured.get().splitlines())

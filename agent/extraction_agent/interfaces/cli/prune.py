@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
 def prune(
     older_than: Annotated[
-        float, typer.Option("--older-than", metavar="DAYS", min=0, help="Finished longer ago than that.")
+        float, typer.Option("--older-than", metavar="DAYS", min=0, max=100_000, help="Finished longer ago than that.")
     ],
     store: options.Store,
     config: Annotated[str | None, typer.Option("--config", metavar="NAME", help="Of this config only.")] = None,
