@@ -266,8 +266,10 @@ class Agent:
     def _renew(self, extraction: Extraction) -> None:
         self._lanes.forget(extraction.id)
         try:
-            with self._open_store() as store:
+            with ended_by(self._stop), self._open_store() as store:
                 snapshot = renew(store, self._lanes.source(extraction), extraction)
+        except errors.Cancelled as cancelled:
+            raise queue.Again from cancelled
         except errors.ExtractionError as error:
             if error.transient:
                 raise queue.Again(deadlines.POLL) from error
@@ -342,14 +344,14 @@ class Agent:
 
     def _reconcile_in_thread(self) -> None:
         for extraction_id in self._with_store(lambda store: store.complete(self._only)):
-            with self._open_store() as store:  # of its own: to index a part takes long
+            with ended_by(self._stop), self._open_store() as store:  # of its own: to index a part takes long
                 self._finish(store, extraction_id)
         self._with_store(self._defer_orphans)
 
     def _defer_orphans(self, store: Store) -> None:
         orphans = [pair for pair in store.orphans(self._only) if pair not in self._running]
         if orphans:
-            with store.transaction():
+            with contextlib.suppress(queue_errors.AlreadyEnqueued), store.transaction():  # another agent was first
                 queue.defer(store.connection, orphans)
 
     async def _keep(self) -> None:

@@ -3,17 +3,27 @@
 import os
 import re
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
 
 from extraction_agent import errors
 
 _ENVIRONMENT = "EXTRACTION_SECRET_"
+_PARAMETERS = {"password", "passwd", "sslpassword"}
 
 
 def split(url: str) -> tuple[str, str | None]:
-    """A URL without its password, and the password. Raises UsageError for a password among the parameters."""
-    parts = urlsplit(url)
-    if re.search(r"(^|&)(password|passwd|sslpassword)=", parts.query):
+    """A URL without its password, and the password. Raises UsageError for one where it could not be taken out."""
+    try:
+        parts = urlsplit(url)
+        unclear = parts.scheme != "sqlite" and "@" not in parts.netloc and "@" in url
+    except ValueError:  # it takes a [ for the begin of an IPv6 address
+        unclear = True
+    if unclear:  # libpq takes such a password all the same
+        raise errors.UsageError(
+            "The URL's password holds one of / ? # [ ], or a later part of the URL an @: write them as %2F %3F %23 %5B "
+            "%5D %40, or use --secret."
+        )
+    if _PARAMETERS & {name for name, _value in parse_qsl(parts.query, keep_blank_values=True)}:
         raise errors.UsageError(
             "A password among the URL's parameters would be kept in the store: put it before the @, or use --secret."
         )

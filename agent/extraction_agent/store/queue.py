@@ -41,7 +41,11 @@ class _Retry(retry.BaseRetryStrategy):
 
     def get_retry_decision(self, *, exception: BaseException, job: queue_jobs.Job) -> retry.RetryDecision:
         del job
-        delay = exception.delay if isinstance(exception, Again) else 0.0
+        delay = 0.0  # a stop: the job goes back at once
+        if isinstance(exception, Again):
+            delay = exception.delay
+        elif isinstance(exception, Exception):  # none of ours (a plan this program does not know, say): not in a spin
+            delay = deadlines.POLL
         return retry.RetryDecision(retry_in={"milliseconds": int(delay * 1000)})
 
 
@@ -71,7 +75,7 @@ def is_refusal(error: queue_errors.ConnectorException) -> bool:
 
 
 def defer(connection: postgres.Connection, chunks: Iterable[tuple[int, int]]) -> None:
-    """Add jobs for (extraction, chunk) pairs, inside the caller's transaction."""
+    """Add jobs for (extraction, chunk) pairs, in the caller's transaction. Raises psycopg.Error, AlreadyEnqueued."""
     waiting = [
         queue_jobs.Job(
             id=None,
@@ -84,4 +88,7 @@ def defer(connection: postgres.Connection, chunks: Iterable[tuple[int, int]]) ->
         for extraction_id, chunk_no in chunks
     ]
     if waiting:
-        manager.JobManager(SyncPsycopgConnector()).batch_defer_jobs(waiting, connection=connection)
+        try:
+            manager.JobManager(SyncPsycopgConnector()).batch_defer_jobs(waiting, connection=connection)
+        except queue_errors.ConnectorException as error:  # it says nothing; the driver's does
+            raise error.__cause__ or error from None

@@ -170,7 +170,7 @@ def test_a_wrong_store_is_told_in_a_sentence(items: Database) -> None:
     assert "--store" in no_store.stderr
     unreadable = run("extract", items.url, "--table", "item", "--store", "nonsense")
     assert unreadable.returncode == 2
-    assert "store URL" in unreadable.stderr
+    assert "store's URL is postgresql://" in unreadable.stderr
 
 
 def test_a_store_that_is_not_prepared_or_too_new_is_told_in_a_sentence(items: Database, store: Database) -> None:

@@ -1,4 +1,3 @@
--- The config's id, and whether it kept what it reads: a watermark belongs to a definition.
 INSERT INTO extraction_configs AS c (name, source_type, source_url, secret, definition)
 VALUES (%(name)s, %(source_type)s, %(source_url)s, %(secret)s, %(definition)s)
 ON CONFLICT (name) DO UPDATE
