@@ -17,7 +17,7 @@ from typing import Any
 import pymysql
 import pytest
 
-_USER = "mysql" if os.geteuid() == 0 else getpass.getuser()
+_USER = "nobody" if os.geteuid() == 0 else getpass.getuser()
 _numbers = itertools.count(1)
 
 
@@ -61,7 +61,7 @@ def mariadb_server() -> Iterator[MariaDB]:
     """The server, up for the whole session."""
     install, daemon = shutil.which("mariadb-install-db"), shutil.which("mariadbd", path=os.defpath + ":/usr/sbin")
     if install is None or daemon is None:
-        pytest.skip("mariadbd is not installed (Debian: apt-get install mariadb-server)")
+        pytest.skip("mariadbd is not installed (Debian: apt-get install mariadb-server-core)")
     folder = Path(tempfile.mkdtemp(prefix="mariadb-"))
     try:
         if os.geteuid() == 0:

@@ -22,7 +22,7 @@ def command_line() -> str:
     """Every command with its options."""
     app = "extraction_agent.interfaces.cli.main"
     command = [sys.executable, "-m", "typer", app, "utils", "docs", "--name", "extractctl"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() + "\n"  # noqa: S603
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() + "\n"  # noqa: S603 - typer
 
 
 def profile() -> str:

@@ -87,7 +87,7 @@ class Show:
         self._head("Kill it half-way: nothing is lost, nothing is there twice")
         arguments = ("extract", self._source.url(), "--table", "flights", "--name", "killed", "--chunk-rows", "50000")
         self._say(f"$ extractctl {' '.join(arguments)} &")
-        process = subprocess.Popen(  # noqa: S603
+        process = subprocess.Popen(  # noqa: S603 - ourselves
             [*_extractctl(), *arguments, *self._store_option(), "--json"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
