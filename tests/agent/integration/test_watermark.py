@@ -281,7 +281,7 @@ def test_a_watermark_belongs_to_its_rows(source: Database, store: Database) -> N
     source.run(*ITEM, "CREATE TABLE other AS SELECT * FROM item")
     extract(source.url, store, Definition(table="item", watermark="changed_at"))
     other = Definition(table="other", watermark="changed_at")
-    with pytest.raises(errors.UsageError, match=r"relation was item and is other.*extractctl watermark reset test"):
+    with pytest.raises(errors.UsageError, match=r"what is read was item and is other.*extractctl watermark reset test"):
         extract(source.url, store, other)
     extract(source.url, store, Definition(table="item", watermark="changed_at", columns=("id",)))
     assert reset(store)
