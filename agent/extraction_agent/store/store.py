@@ -337,11 +337,30 @@ class Store:
         return True
 
     def reopen(self, extraction_id: int) -> bool:
-        """Make an unfinished or failed extraction run again. False: it has ended for good."""
-        with self.transaction():
-            if self._one("reopen_extraction", extraction_id=extraction_id) is None:
-                return False
-            self._run("forgive_chunks", extraction_id=extraction_id)
+        """Make an unfinished or failed extraction run again. False: it has ended for good. Raises Conflict."""
+        try:
+            with self.transaction():
+                if self._one("reopen_extraction", extraction_id=extraction_id) is None:
+                    return False
+                overtaken = self._one("overtaken", extraction_id=extraction_id)
+                assert overtaken is not None
+                later, redefined = overtaken
+                if later is not None:  # its rows would be taken twice, and the watermark moved back
+                    raise errors.Conflict(
+                        f"Extraction {later} has taken what {extraction_id} was to take: nothing is left to resume."
+                    )
+                if redefined:  # the rest would be read of another relation, or from another source
+                    raise errors.Conflict(
+                        f"The config of extraction {extraction_id} was given another definition since it began: its "
+                        "rest cannot be read as its beginning was. Start a new one."
+                    )
+                self._run("forgive_chunks", extraction_id=extraction_id)
+        except errors.StoreError as error:
+            if isinstance(error.__cause__, psycopg.errors.UniqueViolation):
+                raise errors.Conflict(
+                    f"Another extraction of the config of {extraction_id} is not finished; see `extractctl list`."
+                ) from error
+            raise
         return True
 
     def locked_snapshot(self, extraction_id: int) -> tuple[model.Status, str | None]:
