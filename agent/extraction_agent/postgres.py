@@ -86,7 +86,7 @@ def connect(conninfo: str, *, application_name: str, autocommit: bool = True) ->
         conninfo,
         autocommit=autocommit,
         application_name=application_name,
-        **NETWORK,  # type: ignore[arg-type]
+        **NETWORK,  # type: ignore[arg-type] # libpq's own options, of mixed types
     )
 
 

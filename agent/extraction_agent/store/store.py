@@ -306,6 +306,7 @@ class Store:
             extraction = self.extraction(extraction_id)
             if extraction.part is not None and not extraction.attached:
                 part, target = sql.trusted(extraction.part), sql.trusted(extraction.target)
+                self._compose("lock_target", target=target)
                 self._run("index_memory")
                 for unique, definition in self._run("part_indexes", target=extraction.target).fetchall():
                     self._compose(

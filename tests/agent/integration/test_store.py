@@ -1,6 +1,7 @@
 """A store as operators have shaped it, and a queue that refuses."""
 
 import threading
+import time
 from typing import LiteralString
 
 import psycopg
@@ -94,3 +95,21 @@ def test_two_agents_that_defer_the_same_chunks_at_once(items: Database, store: D
         second.join()
     assert ended == [None]
     assert store.value("SELECT count(*) FROM procrastinate_jobs") == len(orphans)
+
+
+def test_a_part_is_not_indexed_before_it_can_be_attached(items: Database, store: Database) -> None:
+    store.run("CREATE INDEX ON extraction_data (extraction_id, extracted_at)")
+    done: list[int] = []
+    with psycopg.connect(store.url) as other:
+        other.execute("LOCK TABLE extraction_data IN SHARE UPDATE EXCLUSIVE MODE")  # as VACUUM does
+        thread = threading.Thread(target=lambda: done.append(extract(items.url, store, CHUNKS)))
+        thread.start()
+        waits = "SELECT count(*) FROM pg_locks WHERE relation = 'extraction_data'::regclass AND NOT granted"
+        deadline = time.monotonic() + 20
+        while store.value(waits) == 0:
+            assert time.monotonic() < deadline, "nothing waits for the table"
+            time.sleep(0.05)
+        built = "SELECT count(*) FROM pg_locks WHERE relation::regclass::text LIKE '%parts.e%' AND mode = 'ShareLock'"
+        assert store.value(built) == 0, "the index was being built before the table was to be had"
+    thread.join(30)
+    assert store.value("SELECT count(*) FROM extraction_data WHERE extraction_id = %(n)s", {"n": done[0]}) == ROWS
