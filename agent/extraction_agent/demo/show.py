@@ -107,7 +107,7 @@ class Show:
             _one(self._source.url(), "count_once"),
             _one(self._store.url(), "count_records", extraction_id=number),
         )
-        self._add("extract, kill -9, resume", facts["rows"], None, "count and hash equal the source's")
+        self._add("extract, kill -9, resume", facts["rows"], None, "content hash equals source")
         self._say(f"resumed in {time.monotonic() - begun:.1f} s; rows and content hash at source and store are equal.")
         self._control("verify", str(number), "--against-source")
 
@@ -140,7 +140,7 @@ class Show:
         self._same("followed", _one(self._source.url(), "final_versions"), (rows, content))
         self._same("followed, records that stand there twice", (0,), (twice,))
         self._say(f"{_RUNS + 1} runs, {total:,} records: each row's last version is there, none twice, none missing.")
-        self._add("incremental, beside writers", total, None, "last versions there, 0 twice")
+        self._add("incremental runs", total, None, "each last version once")
 
     def _old_way(self) -> None:
         self._head(f"The old way, on {_PART:,} rows: OFFSET pages, one INSERT and one commit a row")
@@ -161,7 +161,7 @@ class Show:
         self._head("All in all")
         table = Table(box=None, pad_edge=False, header_style="dim")
         for name in ("what", "rows", "rows/min", "checked"):
-            table.add_column(name, justify="right" if name.startswith("rows") else "left", no_wrap=True)
+            table.add_column(name, justify="right" if name.startswith("rows") else "left", overflow="fold")
         for row in self._summary:
             table.add_row(*row)
         self._console.print(table, soft_wrap=True)
