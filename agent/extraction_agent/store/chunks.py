@@ -1,0 +1,70 @@
+"""Chunks in the store: taken, fenced, given back, listed."""
+
+from extraction_agent import deadlines, errors, model
+from extraction_agent.store.connection import StoreConnection
+from extraction_agent.store.rows import ChunkRow
+
+
+class Chunks(StoreConnection):
+    """The state of chunks, which is the truth about an extraction."""
+
+    def claim(self, extraction_id: int, chunk_no: int, agent: str) -> tuple[int, model.Chunk] | None:
+        """Take a chunk: its attempt and range. None: it is done or its extraction over.
+
+        The backend of an earlier attempt is ended first. Raises StoreUnavailable if it will not end.
+        """
+        wait_ms = int(deadlines.TERMINATE * 1000)
+        row = self._one("end_lost_attempt", extraction_id=extraction_id, chunk_no=chunk_no, wait_ms=wait_ms)
+        if row is not None and not row[0]:
+            raise errors.StoreUnavailable(
+                f"{self.where}: the backend of an earlier attempt at chunk {chunk_no} does not end; it is tried again."
+            )
+        row = self._one("claim_chunk", extraction_id=extraction_id, chunk_no=chunk_no, agent=agent)
+        return None if row is None else (row[0], model.Chunk.model_validate(row[1]))
+
+    def fence(self, extraction_id: int, chunk_no: int, attempt: int, manifest: model.Manifest) -> bool:
+        """The last statement of a chunk's transaction. False: roll back, another attempt has the chunk."""
+        cursor = self._run(
+            "fence_chunk",
+            extraction_id=extraction_id,
+            chunk_no=chunk_no,
+            attempt=attempt,
+            rows=manifest.rows,
+            bytes=manifest.bytes,
+            hash=manifest.hash,
+            digests=manifest.digests,
+            window_digests=manifest.window,
+        )
+        return cursor.rowcount == 1
+
+    def release(self, extraction_id: int, chunk_no: int, agent: str, error: str | None) -> int:
+        """End an agent's attempt at a chunk. error: count it as a failure. Returns the failures so far."""
+        row = self._one(
+            "release_chunk",
+            extraction_id=extraction_id,
+            chunk_no=chunk_no,
+            agent=agent,
+            failed=0 if error is None else 1,
+            error=error,
+        )
+        return 0 if row is None else int(row[0])
+
+    def chunk(self, extraction_id: int, chunk_no: int) -> model.Chunk:
+        """A chunk's range; everything, if the chunk is no more."""
+        row = self._one("chunk", extraction_id=extraction_id, chunk_no=chunk_no)
+        return model.Chunk.model_validate({} if row is None else row[0])
+
+    def chunks(self, extraction_id: int) -> list[ChunkRow]:
+        return [
+            ChunkRow(row[0], model.Chunk.model_validate(row[1]), *row[2:])
+            for row in self._run("chunks", extraction_id=extraction_id)
+        ]
+
+    def orphans(self, extraction_id: int | None) -> list[tuple[int, int]]:
+        """Unfinished chunks that no job will run."""
+        rows = self._run("orphaned_chunks", extraction_id=extraction_id, patience=deadlines.ORPHANED)
+        return [(row[0], row[1]) for row in rows]
+
+    def complete(self, extraction_id: int | None) -> list[int]:
+        """Running extractions whose chunks are all done."""
+        return [row[0] for row in self._run("complete_extractions", extraction_id=extraction_id)]

@@ -1,0 +1,70 @@
+"""Configs in the store, their watermarks and their typed tables."""
+
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from extraction_agent import errors, model
+from extraction_agent.store import typed
+from extraction_agent.store.connection import StoreConnection
+from extraction_agent.store.rows import Config
+
+
+class Configs(StoreConnection):
+    """What is kept of a config from one extraction to the next."""
+
+    def save_config(
+        self, name: str, source_type: str, source_url: str, secret: str | None, definition: model.Definition
+    ) -> Config:
+        row = self._one(
+            "upsert_config",
+            name=name,
+            source_type=source_type,
+            source_url=source_url,
+            secret=secret,
+            definition=Jsonb(definition.model_dump(mode="json")),
+        )
+        assert row is not None
+        return Config(row[0], name, source_type, source_url, secret, definition)
+
+    def config(self, name: str) -> Config | None:
+        row = self._one("config_by_name", name=name)
+        if row is None:
+            return None
+        return Config(row[0], name, row[1], row[2], row[3], model.Definition.model_validate(row[4]))
+
+    def config_names(self) -> list[str]:
+        return [row[0] for row in self._run("config_names")]
+
+    def refuse_second(self, config: Config) -> None:
+        """Raise Conflict if the config has an unfinished extraction."""
+        row = self._one("active_extraction", config_id=config.id)
+        if row is not None:
+            raise errors.Conflict(
+                f"Extraction {row[0]} of config {config.name} is not finished. Finish it with `extractctl resume "
+                f"{row[0]}` or give it up with `extractctl cancel {row[0]}`."
+            )
+
+    def create_typed_table(self, config: Config, columns: tuple[model.Column, ...]) -> str:
+        """The config's typed table, made or widened. Raises UsageError if a column's type has changed."""
+        with self._errors():
+            return typed.prepare(self.connection, config.name, columns)
+
+    def watermark(self, config_id: int) -> dict[str, Any] | None:
+        """Where the config's incremental runs have got to."""
+        row = self._one("watermark", config_id=config_id)
+        return None if row is None else dict(row[0])
+
+    def refuse_stale(self, config: Config, state: dict[str, Any] | None) -> None:
+        """Raise Conflict if the watermark has moved since `state` was read. A run that is recorded keeps it still."""
+        if self.watermark(config.id) != state:
+            raise errors.Conflict(f"Another extraction of config {config.name} has just ended; start again.")
+
+    def reset_watermark(self, config_id: int) -> bool:
+        """Forget the watermark, so that the next run takes everything. False: there was none."""
+        return self._run("reset_watermark", config_id=config_id).rowcount == 1
+
+    def window_digests(self, config_id: int) -> bytes:
+        """8 bytes of each row that the config's last overlapping run met in its window."""
+        row = self._one("window_digests", config_id=config_id)
+        return b"" if row is None or row[0] is None else bytes(row[0])

@@ -1,0 +1,83 @@
+"""How extractions end: finished, failed or given up; and how a failed one begins again."""
+
+import psycopg
+from psycopg import sql as q
+
+from extraction_agent import deadlines, errors, model, sql
+from extraction_agent.store.extractions import Extractions
+
+
+class Endings(Extractions):
+    """The ends of extractions: each is one transaction under the extraction's row lock."""
+
+    def finish(self, extraction_id: int) -> bool:
+        """Index and attach the part, move the watermark, and call it succeeded, if every chunk is done.
+
+        One transaction under the extraction's row lock, so nobody ever sees part of an extraction.
+        """
+        with self.connection.within(deadlines.INDEX), self.transaction():
+            if not self._all_done(extraction_id):  # before the lock, so that the last to commit a chunk sees it
+                return False
+            row = self._one("lock_extraction", extraction_id=extraction_id)
+            if row is None or row[0] != model.Status.RUNNING or not self._all_done(extraction_id):
+                return False  # another has the lock and does it; or a lost snapshot made all begin again
+            extraction = self.extraction(extraction_id)
+            if extraction.part is not None and not extraction.attached:
+                part, target = sql.trusted(extraction.part), sql.trusted(extraction.target)
+                self._compose("lock_target", target=target)
+                self._run("index_memory")
+                for unique, definition in self._run("part_indexes", target=extraction.target).fetchall():
+                    self._compose(
+                        "create_part_index",
+                        unique=q.SQL("UNIQUE" if unique else ""),
+                        part=part,
+                        definition=sql.trusted(definition),
+                    )
+                self._compose("reset_autovacuum", part=part)
+                self._compose("attach_part", part=part, target=target)
+            self._run("save_watermark", extraction_id=extraction_id)
+            self._run("finish_extraction", extraction_id=extraction_id)
+        return True
+
+    def _all_done(self, extraction_id: int) -> bool:
+        return self._one("unfinished_chunks", extraction_id=extraction_id) == (0,)
+
+    def end(self, extraction_id: int, status: model.Status, error: str | None) -> bool:
+        """Fail or cancel. A cancelled extraction's part is dropped; a failed one's waits for `resume`."""
+        with self.transaction():
+            row = self._one("end_extraction", extraction_id=extraction_id, status=status.value, error=error)
+            if row is None:
+                return False
+            self._run("drop_jobs", extraction_id=extraction_id)
+        if status is model.Status.CANCELLED:
+            self._run("end_attempts", extraction_id=extraction_id, wait_ms=int(deadlines.TERMINATE * 1000))
+            if row[0] is not None:
+                self._compose("drop_part", part=sql.trusted(row[0]))
+        return True
+
+    def reopen(self, extraction_id: int) -> bool:
+        """Make an unfinished or failed extraction run again. False: it has ended for good. Raises Conflict."""
+        try:
+            with self.transaction():
+                if self._one("reopen_extraction", extraction_id=extraction_id) is None:
+                    return False
+                overtaken = self._one("overtaken", extraction_id=extraction_id)
+                assert overtaken is not None
+                later, redefined = overtaken
+                if later is not None:  # its rows would be taken twice, and the watermark moved back
+                    raise errors.Conflict(
+                        f"Extraction {later} has taken what {extraction_id} was to take: nothing is left to resume."
+                    )
+                if redefined:  # the rest would be read of another relation, or from another source
+                    raise errors.Conflict(
+                        f"The config of extraction {extraction_id} was given another definition since it began: its "
+                        "rest cannot be read as its beginning was. Start a new one."
+                    )
+                self._run("forgive_chunks", extraction_id=extraction_id)
+        except errors.StoreError as error:
+            if isinstance(error.__cause__, psycopg.errors.UniqueViolation):
+                raise errors.Conflict(
+                    f"Another extraction of the config of {extraction_id} is not finished; see `extractctl list`."
+                ) from error
+            raise
+        return True

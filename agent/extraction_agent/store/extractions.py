@@ -1,0 +1,149 @@
+"""Extractions in the store: recorded with their chunks, jobs and parts, looked at, planned anew."""
+
+from typing import Any
+
+import psycopg
+from psycopg import sql as q
+from psycopg.types.json import Jsonb
+
+from extraction_agent import deadlines, errors, model, sql
+from extraction_agent.store import queue
+from extraction_agent.store.connection import StoreConnection, jsonb
+from extraction_agent.store.rows import Config, Extraction
+
+
+class Extractions(StoreConnection):
+    """The rows of extractions, up to their end."""
+
+    def insert_extraction(
+        self,
+        config: Config,
+        plan: model.Plan,
+        chunks: list[model.Chunk],
+        settings: dict[str, Any],
+        target: str,
+        snapshot: str | None,
+        watermark: dict[str, Any] | None,
+        notes: list[str],
+    ) -> int:
+        """Record a running extraction and its chunks; inside the caller's transaction. Raises Conflict."""
+        try:
+            row = self._one(
+                "insert_extraction",
+                config_id=config.id,
+                plan=Jsonb(plan.model_dump(mode="json")),
+                profile=Jsonb(settings),
+                target=target,
+                snapshot=snapshot,
+                watermark=jsonb(watermark),
+                notes=notes,
+            )
+        except errors.StoreError as error:
+            if isinstance(error.__cause__, psycopg.errors.UniqueViolation):
+                raise errors.Conflict(
+                    f"Another extraction of config {config.name} began at the same moment; see `extractctl list`."
+                ) from error
+            raise
+        assert row is not None
+        self._insert_chunks(row[0], target, plan.format, chunks, first=0)
+        return int(row[0])
+
+    def replace_chunks(
+        self,
+        extraction: Extraction,
+        plan: model.Plan,
+        chunks: list[model.Chunk],
+        snapshot: str | None,
+        watermark: dict[str, Any] | None,
+        notes: list[str],
+    ) -> None:
+        """Forget what was copied and begin again under another plan; inside the caller's transaction.
+
+        The new chunks are numbered on from the old ones, so that an attempt at an old one finds nothing to finish.
+        """
+        self._run("end_attempts", extraction_id=extraction.id, wait_ms=int(deadlines.TERMINATE * 1000))
+        self._run("drop_jobs", extraction_id=extraction.id)
+        row = self._one("delete_chunks", extraction_id=extraction.id)
+        if extraction.part is not None:
+            self._compose("drop_part", part=sql.trusted(extraction.part))
+        self._run(
+            "change_plan",
+            extraction_id=extraction.id,
+            plan=Jsonb(plan.model_dump(mode="json")),
+            snapshot=snapshot,
+            watermark=jsonb(watermark),
+            notes=notes,
+        )
+        first = 0 if row is None or row[0] is None else row[0] + 1
+        self._insert_chunks(extraction.id, extraction.target, plan.format, chunks, first)
+
+    def _insert_chunks(
+        self, extraction_id: int, target: str, format_: model.Format, chunks: list[model.Chunk], first: int
+    ) -> None:
+        """Chunks, their jobs and, for more than one, the part they fill."""
+        ranges = [Jsonb(chunk.model_dump(mode="json", exclude_defaults=True)) for chunk in chunks]
+        self._run("insert_chunks", extraction_id=extraction_id, first=first, ranges=ranges)
+        if len(chunks) > 1:
+            self._create_part(extraction_id, target, format_.extraction_column)
+        queue.defer(self.connection, ((extraction_id, first + number) for number in range(len(chunks))))
+
+    def _create_part(self, extraction_id: int, target: str, column: str) -> None:
+        """An empty table of the target's shape for one extraction."""
+        name = f"e{extraction_id}"
+        part = q.Identifier("extraction_parts", name)
+        table = sql.trusted(target)
+        self._compose("drop_part", part=part)
+        self._compose("create_part", part=part, target=table)
+        self._compose(
+            "own_part",
+            part=part,
+            column=q.Identifier(column),
+            constraint=q.Identifier(f"{name}_owner"),
+            extraction_id=q.Literal(extraction_id),
+        )
+        self._run("set_part", extraction_id=extraction_id, part=part.as_string(self.connection))
+
+    def extraction(self, extraction_id: int) -> Extraction:
+        """Raises UsageError if there is none."""
+        row = self._one("load_extraction", extraction_id=extraction_id)
+        if row is None:
+            raise errors.UsageError(f"There is no extraction {extraction_id}; `extractctl list` shows those there are.")
+        config = Config(row[1], row[2], row[3], row[4], row[5], model.Definition.model_validate(row[6]))
+        return Extraction(
+            row[0], config, model.Status(row[7]), model.Plan.model_validate(row[8]), row[9],
+            row[10], row[11], row[12], row[13], row[14],
+        )  # fmt: skip
+
+    def counts(self) -> dict[str, int]:
+        """Extractions by status."""
+        return dict(self._run("counts").fetchall())
+
+    def summaries(self, extraction_id: int | None = None, limit: int = 50) -> list[model.Summary]:
+        return [
+            model.Summary(
+                row[0], row[1], model.Status(row[2]), row[3], row[4], row[5], row[6], row[7], row[8],
+                model.Format(row[9]), row[10], row[11] or 0.0, row[12], row[13], row[14],
+            )
+            for row in self._run("summaries", extraction_id=extraction_id, limit=limit)
+        ]  # fmt: skip
+
+    def summary(self, extraction_id: int) -> model.Summary:
+        """Raises UsageError if there is none."""
+        found = self.summaries(extraction_id)
+        if not found:
+            raise errors.UsageError(f"There is no extraction {extraction_id}; `extractctl list` shows those there are.")
+        return found[0]
+
+    def status(self, extraction_id: int) -> model.Status | None:
+        """None: there is no such extraction."""
+        row = self._one("status", extraction_id=extraction_id)
+        return None if row is None else model.Status(row[0])
+
+    def locked_snapshot(self, extraction_id: int) -> tuple[model.Status, str | None]:
+        """Status and snapshot token, with the row locked; inside the caller's transaction."""
+        row = self._one("current_snapshot", extraction_id=extraction_id)
+        assert row is not None
+        return model.Status(row[0]), row[1]
+
+    def change_snapshot(self, extraction_id: int, token: str, note: str) -> None:
+        self._run("change_snapshot", extraction_id=extraction_id, snapshot=token, note=note)
