@@ -6,6 +6,8 @@ from psycopg import sql as q
 from extraction_agent import deadlines, errors, model, sql
 from extraction_agent.store.extractions import Extractions
 
+_TRIES = 3  # of a cancellation, some seconds each
+
 
 class Endings(Extractions):
     """The ends of extractions: each is one transaction under the extraction's row lock."""
@@ -43,17 +45,36 @@ class Endings(Extractions):
         return self._one("unfinished_chunks", extraction_id=extraction_id) == (0,)
 
     def end(self, extraction_id: int, status: model.Status, error: str | None) -> bool:
-        """Fail or cancel. A cancelled extraction's part is dropped; a failed one's waits for `resume`."""
+        """Fail or cancel; False: it has ended before.
+
+        A failed extraction's part waits for `resume`; a cancelled one's is dropped, or it is not cancelled: Conflict.
+        """
+        if status is model.Status.CANCELLED:
+            return self._cancel(extraction_id)
         with self.transaction():
             row = self._one("end_extraction", extraction_id=extraction_id, status=status.value, error=error)
-            if row is None:
-                return False
-            self._run("drop_jobs", extraction_id=extraction_id)
-        if status is model.Status.CANCELLED:
-            self._run("end_attempts", extraction_id=extraction_id, wait_ms=int(deadlines.TERMINATE * 1000))
-            if row[0] is not None:
-                self._compose("drop_part", part=sql.trusted(row[0]))
-        return True
+            if row is not None:
+                self._run("drop_jobs", extraction_id=extraction_id)
+        return row is not None
+
+    def _cancel(self, extraction_id: int) -> bool:
+        """Whoever is just finishing it, or renewing its snapshot, holds its row for long: that attempt is ended."""
+        for _ in range(_TRIES):
+            try:
+                with self.transaction():
+                    self._run("short_waits")
+                    if not self._clear(extraction_id):
+                        return False
+                    self._one("end_extraction", extraction_id=extraction_id, status="cancelled", error=None)
+                    return True
+            except errors.StoreUnavailable as failed:
+                if not isinstance(failed.__cause__, psycopg.errors.LockNotAvailable):
+                    raise
+            self._run("end_holder", extraction_id=extraction_id)
+        raise errors.Conflict(
+            f"Extraction {extraction_id} is being finished at this moment, or another session uses its part and does "
+            "not let go; nothing was changed. Try again in a moment."
+        )
 
     def reopen(self, extraction_id: int) -> bool:
         """Make an unfinished or failed extraction run again. False: it has ended for good. Raises Conflict."""

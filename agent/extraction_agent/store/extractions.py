@@ -6,7 +6,7 @@ import psycopg
 from psycopg import sql as q
 from psycopg.types.json import Jsonb
 
-from extraction_agent import deadlines, errors, model, sql
+from extraction_agent import errors, model, sql
 from extraction_agent.store import queue
 from extraction_agent.store.connection import StoreConnection, jsonb
 from extraction_agent.store.rows import Config, Extraction
@@ -61,11 +61,8 @@ class Extractions(StoreConnection):
 
         The new chunks are numbered on from the old ones, so that an attempt at an old one finds nothing to finish.
         """
-        self._run("end_attempts", extraction_id=extraction.id, wait_ms=int(deadlines.TERMINATE * 1000))
-        self._run("drop_jobs", extraction_id=extraction.id)
+        self._clear(extraction.id)
         row = self._one("delete_chunks", extraction_id=extraction.id)
-        if extraction.part is not None:
-            self._compose("drop_part", part=sql.trusted(extraction.part))
         self._run(
             "change_plan",
             extraction_id=extraction.id,
@@ -102,6 +99,17 @@ class Extractions(StoreConnection):
             extraction_id=q.Literal(extraction_id),
         )
         self._run("set_part", extraction_id=extraction_id, part=part.as_string(self.connection))
+
+    def _clear(self, extraction_id: int) -> bool:
+        """End its attempts, let none begin, drop its jobs and its part; inside a transaction. False: it is over."""
+        row = self._one("lock_claims", extraction_id=extraction_id)
+        if row is None:
+            return False
+        self._run("drop_jobs", extraction_id=extraction_id)
+        self._run("end_attempts", extraction_id=extraction_id)
+        if row[0] is not None:
+            self._compose("drop_part", part=sql.trusted(row[0]))
+        return True
 
     def extraction(self, extraction_id: int) -> Extraction:
         """Raises UsageError if there is none."""

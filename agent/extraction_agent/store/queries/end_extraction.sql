@@ -2,4 +2,4 @@
 UPDATE extractions
 SET status = %(status)s, error = %(error)s, finished_at = clock_timestamp()
 WHERE id = %(extraction_id)s AND status IN ('pending', 'running')
-RETURNING part
+RETURNING id

@@ -1,4 +1,4 @@
--- Extractions with what their chunks add up to, newest first.
+-- Extractions with what their chunks add up to, newest first. What a cancelled one had copied is gone.
 SELECT
     e.id, c.name, e.status,
     coalesce(k.rows, 0)::bigint AS rows,
@@ -16,8 +16,8 @@ CROSS JOIN LATERAL (
         count(*) AS chunks,
         count(*) FILTER (WHERE state = 'done') AS done,
         count(*) FILTER (WHERE state = 'running') AS running,
-        sum(k.rows) AS rows,
-        sum(k.bytes) AS bytes
+        sum(k.rows) FILTER (WHERE e.status <> 'cancelled') AS rows,
+        sum(k.bytes) FILTER (WHERE e.status <> 'cancelled') AS bytes
     FROM extraction_chunks AS k
     WHERE k.extraction_id = e.id
 ) AS k
