@@ -42,6 +42,10 @@ class StoreUnavailable(StoreError):
     transient = True
 
 
+class Unreadable(StoreError):
+    """What the store holds was written by another version of the program."""
+
+
 class Fenced(ExtractionError):
     """Another attempt owns or has finished this chunk; our transaction was rolled back."""
 

@@ -4,9 +4,11 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from extraction_agent import errors
 
 DIGEST_BYTES = 4  # of each row's xxh3_64, kept per chunk so that an altered row can be named
 
@@ -54,6 +56,19 @@ class Strict(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    @classmethod
+    def recorded(cls, value: Any, what: str) -> Self:
+        """From the store, where `what` is its name. Raises Unreadable."""
+        try:
+            return cls.model_validate(value)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            path = ".".join(str(part) for part in first["loc"])
+            raise errors.Unreadable(
+                f"{what} cannot be read: another version of the program has written it ({path and path + ': '}"
+                f"{first['msg'].lower()}). Go on with that version, or begin a new extraction."
+            ) from error
+
 
 class Definition(Strict):
     """What to extract, as the user said it; the part of a config that never holds a secret."""
@@ -96,6 +111,16 @@ class Chunk(Strict):
     part: str | None = None
     condition: str | None = None  # a further filter, in the source's SQL
     window: bool = False  # the rows an overlapping run may meet again: their digests are kept whole
+
+    @property
+    def words(self) -> str:
+        """The range as a person reads it."""
+        part = f"{self.part}, " if self.part else ""
+        if self.low is None and self.high is None:
+            return part + "everything"
+        low = "the beginning" if self.low is None else ", ".join(self.low)
+        high = "the end" if self.high is None else ", ".join(self.high)
+        return f"{part}from {low} to {high}"
 
 
 class Plan(Strict):

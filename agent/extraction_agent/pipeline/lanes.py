@@ -66,6 +66,11 @@ class Lanes:
         else:
             lane.close()
 
+    def extractions(self) -> set[int]:
+        """Those that something is kept for."""
+        with self._lock:
+            return {key[0] for key in self._idle} | self._sources.keys()
+
     def forget(self, extraction_id: int | None = None) -> None:
         """Close the idle lanes of an extraction, or all."""
         with self._lock:

@@ -5,6 +5,7 @@ Its records become visible one by one, and no digest proves them. A second attem
 """
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ from psycopg import sql as q
 from psycopg_pool import ConnectionPool
 
 from extraction_agent import deadlines, errors, postgres, sql
-from extraction_agent.model import Chunk, Manifest, Plan
+from extraction_agent.model import Chunk, Manifest, Plan, Status
 from extraction_agent.profiles import Settings
 from extraction_agent.sources import postgresql
 from extraction_agent.sources.postgresql_statements import where
@@ -38,18 +39,23 @@ def copy_chunk(
         return None
     attempt, _chunk = claimed
     assert isinstance(source, postgresql.Source)  # start() refuses others
-    settings = Settings.model_validate(extraction.settings)
+    settings = Settings.recorded(extraction.settings, f"The settings of extraction {extraction.id}")
     insert = sql.load(_QUERIES, "insert_row")
     rows = size = 0
+    looked = time.monotonic()
     with ended_by(stop), postgres.translated(postgres.STORE, store.where):
         if attempt > 1:
-            _forget(store, extraction)
+            _forget(store.connection, extraction)
         with _pool(store, settings) as pool:
             for row in _rows(source, extraction.plan, settings.reading.page_rows, stop):
                 data = json.dumps(row, default=str, ensure_ascii=False)
                 values = {"extraction_id": extraction.id, "data": data, "chunk_no": chunk_no}
                 with pool.connection() as connection:
                     connection.execute(insert, values)
+                    if time.monotonic() - looked > deadlines.CANCEL / 2:
+                        looked = time.monotonic()
+                        if _is_over(connection, extraction):
+                            return None
                 rows += 1
                 size += len(data)
     manifest = Manifest(rows=rows, hash=0, digests=None, window=None, bytes=size)
@@ -59,13 +65,21 @@ def copy_chunk(
     return manifest
 
 
-def _forget(store: Store, extraction: Extraction) -> None:
-    """Delete what an earlier attempt has committed."""
+def _is_over(connection: postgres.Connection, extraction: Extraction) -> bool:
+    """Whether somebody has ended the extraction meanwhile. Nothing stays of one that was cancelled, or pruned."""
+    row = connection.execute(sql.load(_QUERIES, "status"), {"extraction_id": extraction.id}).fetchone()
+    if row is None or row[0] == Status.CANCELLED:
+        _forget(connection, extraction)
+    return row is None or row[0] != Status.RUNNING
+
+
+def _forget(connection: postgres.Connection, extraction: Extraction) -> None:
+    """Delete what has been committed of it so far."""
     statement = q.SQL(sql.load(_QUERIES, "delete_rows")).format(
         table=sql.trusted(extraction.target), extraction=q.Identifier(extraction.plan.format.extraction_column)
     )
-    with store.connection.within(deadlines.INDEX):
-        store.connection.execute(statement, {"extraction_ids": [extraction.id]})
+    with connection.within(deadlines.INDEX):
+        connection.execute(statement, {"extraction_ids": [extraction.id]})
 
 
 def _pool(store: Store, settings: Settings) -> ConnectionPool[postgres.Connection]:

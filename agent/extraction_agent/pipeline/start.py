@@ -109,7 +109,7 @@ def renew(store: Store, source: Source, extraction: Extraction) -> Snapshot | No
                 return None
             if extraction.plan.restart_on_lost_snapshot:
                 config = extraction.config
-                settings = Settings.model_validate(extraction.settings)
+                settings = Settings.recorded(extraction.settings, f"The settings of extraction {extraction.id}")
                 planned = plan(source, config.definition, settings, store.watermark(config.id), config.name)
                 snapshot = planned.snapshot
                 store.replace_chunks(

@@ -1,5 +1,7 @@
 """Chunks in the store: taken, fenced, given back, listed."""
 
+from typing import Any
+
 from extraction_agent import deadlines, errors, model
 from extraction_agent.store.connection import StoreConnection
 from extraction_agent.store.rows import ChunkRow
@@ -20,7 +22,7 @@ class Chunks(StoreConnection):
                 f"{self.where}: the backend of an earlier attempt at chunk {chunk_no} does not end; it is tried again."
             )
         row = self._one("claim_chunk", extraction_id=extraction_id, chunk_no=chunk_no, agent=agent)
-        return None if row is None else (row[0], model.Chunk.model_validate(row[1]))
+        return None if row is None else (row[0], _range(row[1], extraction_id, chunk_no))
 
     def fence(self, extraction_id: int, chunk_no: int, attempt: int, manifest: model.Manifest) -> bool:
         """The last statement of a chunk's transaction. False: roll back, another attempt has the chunk."""
@@ -52,11 +54,11 @@ class Chunks(StoreConnection):
     def chunk(self, extraction_id: int, chunk_no: int) -> model.Chunk:
         """A chunk's range; everything, if the chunk is no more."""
         row = self._one("chunk", extraction_id=extraction_id, chunk_no=chunk_no)
-        return model.Chunk.model_validate({} if row is None else row[0])
+        return _range({} if row is None else row[0], extraction_id, chunk_no)
 
     def chunks(self, extraction_id: int) -> list[ChunkRow]:
         return [
-            ChunkRow(row[0], model.Chunk.model_validate(row[1]), *row[2:])
+            ChunkRow(row[0], _range(row[1], extraction_id, row[0]), *row[2:])
             for row in self._run("chunks", extraction_id=extraction_id)
         ]
 
@@ -68,3 +70,7 @@ class Chunks(StoreConnection):
     def complete(self, extraction_id: int | None) -> list[int]:
         """Running extractions whose chunks are all done."""
         return [row[0] for row in self._run("complete_extractions", extraction_id=extraction_id)]
+
+
+def _range(value: Any, extraction_id: int, chunk_no: int) -> model.Chunk:
+    return model.Chunk.recorded(value, f"The range of chunk {chunk_no} of extraction {extraction_id}")

@@ -44,7 +44,7 @@ class _Retry(retry.BaseRetryStrategy):
         delay = 0.0  # a stop: the job goes back at once
         if isinstance(exception, Again):
             delay = exception.delay
-        elif isinstance(exception, Exception):  # none of ours (a plan this program does not know, say): not in a spin
+        elif isinstance(exception, Exception):  # none of ours (the store refused to note a failure, say): not in a spin
             delay = deadlines.POLL
         return retry.RetryDecision(retry_in={"milliseconds": int(delay * 1000)})
 

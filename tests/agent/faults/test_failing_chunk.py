@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from agent.faults.harness import begin, run, until
+from extraction_agent import deadlines
 from support import Database
 
 # Row 3,500, in the fourth of five chunks, makes its reader's backend fail with a state of one's choice, through the
@@ -97,6 +98,29 @@ def test_an_index_that_refuses_the_rows_fails_the_extraction_and_not_the_agent(
     assert run("resume", "1", "--store", store.url).returncode == 0
     assert store.value("SELECT count(*) FROM extraction_data") == 5000
     assert store.value("SELECT max(attempt) FROM extraction_chunks") == 1
+
+
+def test_a_job_that_ends_by_an_error_of_nobodys_does_not_spin(source: Database, store: Database) -> None:
+    """Here the store refuses to record the failure. The job comes again and again, but with a pause."""
+    _trap(source, "22012")
+    store.run(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no failures here'; END $$",
+        "CREATE TRIGGER refuse BEFORE UPDATE ON extractions FOR EACH ROW "
+        "WHEN (NEW.status = 'failed') EXECUTE FUNCTION refuse()",
+    )
+    process = begin(*_extract(source, store))
+    attempts = "SELECT coalesce(max(attempts), 0) FROM procrastinate_jobs"
+    until(lambda: store.value(attempts) >= 1)
+    first, begun = store.value(attempts), time.monotonic()
+    until(lambda: store.value(attempts) >= first + 3)
+    more, took = store.value(attempts) - first, time.monotonic() - begun
+    assert process.poll() is None
+    assert more / took < 2 / deadlines.POLL
+    store.run("DROP TRIGGER refuse ON extractions")
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "the trap snaps" in told
+    _assert_failed(store)
 
 
 @pytest.mark.ci

@@ -9,9 +9,11 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from extraction_agent import errors, profiles
+from agent.faults.harness import until
+from agent.faults.worker import Worker
+from extraction_agent import deadlines, errors, profiles
 from extraction_agent.jobs import Agent
-from extraction_agent.model import Definition, Format
+from extraction_agent.model import Definition, Format, Status
 from extraction_agent.pipeline import old_way
 from extraction_agent.pipeline.start import start
 from extraction_agent.pipeline.verify import verify
@@ -124,6 +126,29 @@ def test_a_stop_while_the_source_is_silent(source: Database, store: Database) ->
             _copy(source, store, number, stop)
         assert time.monotonic() - begun < 5  # the lock alone would be waited for longer
         timer.join()
+
+
+@pytest.mark.parametrize("status", [Status.CANCELLED, Status.FAILED])
+def test_an_extraction_that_is_over_gets_no_more_rows(source: Database, store: Database, status: Status) -> None:
+    """Cancelled, it leaves none either."""
+    source.run(
+        "CREATE TABLE item AS SELECT n AS id FROM generate_series(1, 1000000) AS n",
+        "ALTER TABLE item ADD PRIMARY KEY (id)",
+        "ANALYZE item",
+    )
+    number = _begin(source, store, Definition(table="item"))
+    inserters = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'extraction-agent old way'"
+    with Worker(store.url, source.url), Store(store.url) as opened:
+        until(lambda: store.value("SELECT count(*) FROM extraction_data") > 100)
+        assert store.value(inserters) >= 1
+        assert opened.end(number, status, "over")
+        before = store.value("SELECT count(*) FROM extraction_data")
+        until(lambda: store.value(inserters) == 0, 10 * deadlines.CANCEL)
+        after = store.value("SELECT count(*) FROM extraction_data")
+    assert before < 500_000, "it was done before it was over"
+    assert after < 1_000_000
+    assert (after == 0) == (status is Status.CANCELLED)
+    assert store.value("SELECT status FROM extractions") == status
 
 
 def test_what_the_old_service_could_not_is_refused(source: Database, store: Database) -> None:

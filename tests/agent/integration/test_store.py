@@ -9,7 +9,8 @@ import pytest
 from psycopg import sql as q
 
 from extraction_agent import errors
-from extraction_agent.jobs import Agent
+from extraction_agent.jobs.control import Control
+from extraction_agent.jobs.reconciler import Reconciler
 from extraction_agent.model import Definition
 from extraction_agent.pipeline.start import Started, start
 from extraction_agent.profiles import Settings
@@ -74,13 +75,14 @@ def test_two_agents_that_defer_the_same_chunks_at_once(items: Database, store: D
     with Store(store.url) as opened:
         begun = _begin(items, opened)
         store.run("DELETE FROM procrastinate_jobs")
-        agent = Agent(store.url, lambda _: open_source(items.url), 1, begun.extraction_id)
+        control = Control(store.url, "test")
+        reconciler = Reconciler(control, begun.extraction_id, set())
         ended: list[BaseException | None] = []
 
         def defer() -> None:
             with Store(store.url) as own:
                 try:
-                    agent._defer_orphans(own)
+                    reconciler.defer_orphans(own)
                     ended.append(None)
                 except BaseException as error:  # noqa: BLE001 - whatever it is, the test must see it
                     ended.append(error)
@@ -93,6 +95,7 @@ def test_two_agents_that_defer_the_same_chunks_at_once(items: Database, store: D
             while not store.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'transactionid'"):
                 assert second.is_alive()  # it has met our uncommitted jobs, and waits
         second.join()
+        control.close()
     assert ended == [None]
     assert store.value("SELECT count(*) FROM procrastinate_jobs") == len(orphans)
 

@@ -101,10 +101,10 @@ def resume(
     """Finish an extraction that was interrupted or has failed."""
     with Store(store) as opened:
         extraction = opened.extraction(extraction_id)
+        settings = profiles.Settings.recorded(extraction.settings, f"The settings of extraction {extraction_id}")
         source = source_of(extraction, source_url, secret)
         if not opened.reopen(extraction_id):
             raise errors.UsageError(f"Extraction {extraction_id} is {extraction.status}; there is nothing to resume.")
-    settings = profiles.Settings.model_validate(extraction.settings)
     agent = Agent(store, lambda _: source, settings.reading.chunks_in_flight, extraction_id)
     _print(follow.to_the_end(agent, store, extraction_id, quiet=json), json=json)
 
@@ -112,9 +112,9 @@ def resume(
 def cancel(extraction_id: options.Extraction, store: options.Store, json: options.Json = False) -> None:
     """Give an extraction up; what was copied of it is dropped."""
     with Store(store) as opened:
-        extraction = opened.extraction(extraction_id)
+        before = opened.summary(extraction_id)
         if not opened.end(extraction_id, Status.CANCELLED, None):
-            raise errors.UsageError(f"Extraction {extraction_id} is {extraction.status}; there is nothing to cancel.")
+            raise errors.UsageError(f"Extraction {extraction_id} is {before.status}; there is nothing to cancel.")
         _print(opened.summary(extraction_id), json=json)
 
 

@@ -8,7 +8,6 @@ import typer
 from extraction_agent import errors
 from extraction_agent.interfaces.cli import options, output
 from extraction_agent.interfaces.cli.extractions import source_of
-from extraction_agent.jobs import describe
 from extraction_agent.model import Chunk
 from extraction_agent.pipeline.verify import Difference, Report, refuse_unfit
 from extraction_agent.pipeline.verify import verify as verify_store
@@ -116,7 +115,7 @@ def _no(chunk_no: int | None) -> str:
 
 
 def _range(chunk: Chunk | None) -> str:
-    return "" if chunk is None else describe(chunk)
+    return "" if chunk is None else chunk.words
 
 
 def _key(key: dict[str, Any]) -> str:

@@ -1,0 +1,208 @@
+"""An agent's life: a worker on the queue, and four side tasks around it, each ended by nothing but a stop.
+
+The supervisor starts the worker again when the store was away; the reaper, the reconciler and the keeper have a file
+each.
+"""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from procrastinate import exceptions as queue_errors
+from procrastinate import jobs as queue_jobs
+from procrastinate.job_context import JobContext
+from procrastinate.worker import Worker
+
+from extraction_agent import deadlines, errors
+from extraction_agent.jobs.control import Control
+from extraction_agent.jobs.copier import Copier
+from extraction_agent.jobs.keeper import Keeper
+from extraction_agent.jobs.reaper import Reaper
+from extraction_agent.jobs.reconciler import Reconciler
+from extraction_agent.pipeline.lanes import Lanes
+from extraction_agent.sources.protocol import Snapshot, Source
+from extraction_agent.store import queue
+from extraction_agent.store.store import Extraction
+
+log = logging.getLogger(__name__)
+
+_FETCHED_AHEAD = 1  # jobs that wait in the agent, so that a thread that has done a chunk begins the next at once
+_QUEUE_CONNECTIONS = 4  # listener apart: fetch, heartbeat, finish, reap
+
+
+class Agent:
+    """Copies chunks of the store's queue until it is stopped."""
+
+    def __init__(
+        self,
+        store_url: str,
+        open_source: Callable[[Extraction], Source],
+        chunks_in_flight: int,
+        extraction_id: int | None = None,
+    ) -> None:
+        """extraction_id: work on this extraction only; None: on all."""
+        self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
+        self.ended = asyncio.Event()  # an extraction that this agent worked on has ended
+        self._stopping = asyncio.Event()
+        self._only = extraction_id
+        self._width = chunks_in_flight
+        self._worker: Worker | None = None
+        self._running: set[tuple[int, int]] = set()
+        self._jobs: set[int] = set()  # whose task runs
+        self._threads = ThreadPoolExecutor(chunks_in_flight, "extraction", initializer=_name_thread)
+        self._app = queue.app(store_url, _QUEUE_CONNECTIONS, self._copy_chunk)
+        self._control = Control(store_url, self.name)
+        lanes = Lanes(open_source, self._control.open)
+        self._keeper = Keeper(self._control, lanes)
+        self._copier = Copier(self._control, lanes, self._keeper)
+        self._reconciler = Reconciler(self._control, extraction_id, self._running)
+        self._reaper = Reaper(self._app, extraction_id, self._jobs)
+
+    def hold(self, extraction_id: int, snapshot: Snapshot, longest: float) -> None:
+        """Hold a snapshot until its extraction ends, at most `longest` seconds."""
+        self._keeper.hold(extraction_id, snapshot, longest)
+
+    def stop(self) -> None:
+        """Let go of everything: chunks in flight go back to the queue. From the agent's loop."""
+        self._control.stop.request()
+        self._stopping.set()
+
+    @property
+    def copying(self) -> int:
+        """Chunks in flight."""
+        return len(self._running)
+
+    async def run(self) -> None:
+        """Work until stopped. Raises what no retry can mend."""
+        asyncio.get_running_loop().set_exception_handler(_note)
+        _spare_the_collector()
+        tasks = [
+            asyncio.create_task(self._supervise(), name="supervisor"),
+            asyncio.create_task(self._every(deadlines.REAP, self._reap), name="reaper"),
+            asyncio.create_task(self._every(deadlines.RECONCILE, self._reconcile), name="reconciler"),
+            asyncio.create_task(self._every(deadlines.SNAPSHOT_PING, self._keep), name="keeper"),
+        ]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            for task in done:
+                task.result()
+        finally:
+            self.stop()
+            _, late = await asyncio.wait(tasks, timeout=deadlines.CANCEL)
+            if late:
+                self._control.give_up.request()
+                await asyncio.wait(late, timeout=deadlines.SHUTDOWN)
+            for task in tasks:
+                task.cancel()
+            await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        self._control.give_up.request()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._keeper.close()
+        self._control.close()
+
+    # The queue's worker
+
+    async def _supervise(self) -> None:
+        failures = 0
+        while not self._stopping.is_set():
+            begun = time.monotonic()
+            try:
+                async with self._app.open_async():
+                    await self._until_stopped()
+            except (queue_errors.ProcrastinateException, OSError) as error:
+                log.warning("the queue's worker ended and starts again: %s", error)
+                self._reaper.note_store(away=True)
+            failures = 0 if time.monotonic() - begun > deadlines.STALLED else failures + 1
+            await self._pause(queue.delay_after(min(failures, 3)))
+
+    async def _until_stopped(self) -> None:
+        """Run the queue's worker until it ends by itself, or end it on a stop."""
+        self._worker = worker = Worker(
+            self._app,
+            queues=None if self._only is None else [queue.queue_of(self._only)],
+            name=self.name,
+            concurrency=self._width + _FETCHED_AHEAD,
+            fetch_job_polling_interval=deadlines.POLL,
+            shutdown_graceful_timeout=deadlines.SHUTDOWN,
+            update_heartbeat_interval=deadlines.HEARTBEAT,
+            delete_jobs=queue_jobs.DeleteJobCondition.SUCCESSFUL,
+            install_signal_handlers=False,
+        )
+        running = asyncio.create_task(worker.run(), name="worker")
+        stopping = asyncio.create_task(self._stopping.wait(), name="stopping")
+        await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        worker.stop()
+        await running
+
+    async def _copy_chunk(self, context: JobContext, extraction_id: int, chunk_no: int) -> None:
+        """The task. A job that comes while this agent already runs the chunk is a stale hint."""
+        pair = (extraction_id, chunk_no)
+        if pair in self._running:
+            return
+        job_id = context.job.id
+        assert job_id is not None
+        self._running.add(pair)
+        self._jobs.add(job_id)
+        future = asyncio.get_running_loop().run_in_executor(self._threads, self._copier.copy, extraction_id, chunk_no)
+        future.add_done_callback(lambda _: self._running.discard(pair))
+        try:
+            if await asyncio.shield(future):
+                self.ended.set()
+        finally:
+            self._jobs.discard(job_id)
+
+    # Side tasks
+
+    async def _every(self, seconds: float, action: Callable[[], Awaitable[None]]) -> None:
+        """Run an action again and again; a store that is away is met by patience."""
+        while not self._stopping.is_set():
+            try:
+                await action()
+                self._reaper.note_store(away=False)
+            except (errors.StoreUnavailable, queue_errors.ConnectorException) as error:
+                self._reaper.note_store(away=True)
+                log.info("%s", error)
+            except (queue_errors.AppNotOpen, errors.Cancelled):
+                pass  # between two rounds of the supervisor, or at the end
+            await self._pause(seconds)
+
+    async def _reap(self) -> None:
+        await self._reaper.reap(None if self._worker is None else self._worker.worker_id)
+
+    async def _reconcile(self) -> None:
+        await asyncio.to_thread(self._reconciler.reconcile)
+
+    async def _keep(self) -> None:
+        await asyncio.to_thread(self._keeper.keep)
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+
+
+def _note(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What nobody waited for: a job whose end could not be recorded. The reaper hands it on."""
+    log.info("%s: %s", context.get("message"), context.get("exception"))
+
+
+def _spare_the_collector() -> None:
+    """Rows pass by as short-lived tuples without cycles: walking everything else for each 700 of them took 40 %."""
+    gc.freeze()
+    gc.set_threshold(100_000, 10, 10)
+
+
+def _name_thread() -> None:
+    thread = threading.current_thread()
+    thread.name = f"extraction-{int(thread.name.rsplit('_', 1)[1]) + 1}"

@@ -1,0 +1,111 @@
+"""Copies one chunk, in a thread, and decides what becomes of its job: done, tried again, or the extraction fails."""
+
+import logging
+
+from extraction_agent import deadlines, errors
+from extraction_agent.jobs.control import Control
+from extraction_agent.jobs.keeper import Keeper
+from extraction_agent.model import Status
+from extraction_agent.pipeline import commit, old_way
+from extraction_agent.pipeline.lanes import Lanes
+from extraction_agent.pipeline.start import renew
+from extraction_agent.store import queue
+from extraction_agent.store.store import Extraction
+from extraction_agent.waiting import ended_by
+
+log = logging.getLogger(__name__)
+
+MOST_FAILURES = 8  # of one chunk, then its extraction fails: some 90 s of back-off
+
+
+class Copier:
+    """What an agent's threads do. Safe for many of them."""
+
+    def __init__(self, control: Control, lanes: Lanes, keeper: Keeper) -> None:
+        self._control, self._lanes, self._keeper = control, lanes, keeper
+
+    def copy(self, extraction_id: int, chunk_no: int) -> bool:
+        """Copy one chunk. Returns whether its extraction has ended; raises Again for another try."""
+        try:
+            extraction = self._control.run(lambda store: store.extraction(extraction_id))
+        except errors.StoreUnavailable as error:
+            raise queue.Again(deadlines.POLL) from error
+        except errors.UsageError:
+            return True  # pruned
+        except errors.Unreadable as error:
+            self._control.fail(extraction_id, str(error))
+            return True
+        if extraction.status is not Status.RUNNING:
+            return True
+        try:
+            with ended_by(self._control.stop):
+                return self._copy_in_lane(extraction, chunk_no)
+        except errors.Fenced as fenced:
+            log.info("%s", fenced)
+            self._give_back(extraction_id, chunk_no, None)
+            return False
+        except errors.SnapshotLost as lost:
+            self._renew(extraction)
+            raise queue.Again from lost
+        except errors.Cancelled as cancelled:
+            self._give_back(extraction_id, chunk_no, None)
+            raise queue.Again from cancelled
+        except errors.ExtractionError as error:
+            self._failed(extraction, chunk_no, error)
+        except Exception as error:
+            log.debug("a fault of the program", exc_info=True)
+            fault = errors.SourceUnavailable(f"a fault of this program, {type(error).__name__}: {error}.")
+            self._failed(extraction, chunk_no, fault)
+        return True
+
+    def _copy_in_lane(self, extraction: Extraction, chunk_no: int) -> bool:
+        agent, stop = self._control.agent, self._control.stop
+        lane = self._lanes.take(extraction)
+        try:
+            if extraction.plan.method == "pages":
+                source = self._lanes.source(extraction)
+                old_way.copy_chunk(extraction, chunk_no, source, lane.store, agent, stop)
+                return True
+            copied = commit.copy_chunk(extraction, chunk_no, lane.session, lane.store, agent, stop)
+            if copied is None:
+                return False
+            return extraction.part is None or self._control.finish(lane.store, extraction.id)
+        finally:
+            self._lanes.give_back(lane)
+
+    def _failed(self, extraction: Extraction, chunk_no: int, error: errors.ExtractionError) -> None:
+        """Try again, or fail the extraction, whichever this error asks for."""
+        failures = self._give_back(extraction.id, chunk_no, str(error))
+        if error.transient and failures < MOST_FAILURES:
+            log.warning("chunk %s of extraction %s is tried again: %s", chunk_no, extraction.id, error)
+            raise queue.Again(queue.delay_after(max(failures, 1))) from error
+        if isinstance(error, errors.Unreadable):  # no more can be said of the chunk
+            self._control.fail(extraction.id, str(error))
+            return
+        times = f" for the {failures}th time" if error.transient else ""
+        chunk = self._control.run(lambda store: store.chunk(extraction.id, chunk_no))
+        self._control.fail(extraction.id, f"Chunk {chunk_no} ({chunk.words}) failed{times}: {error}")
+
+    def _give_back(self, extraction_id: int, chunk_no: int, error: str | None) -> int:
+        """Record the end of an attempt. Returns the chunk's failures; 0 while the store is away."""
+        try:
+            return self._control.run(lambda store: store.release(extraction_id, chunk_no, self._control.agent, error))
+        except (errors.StoreUnavailable, errors.Cancelled):
+            return 0  # the claim of the next attempt ends what is left of this one
+
+    def _renew(self, extraction: Extraction) -> None:
+        """Put another snapshot in the place of a lost one, and hold it; or fail the extraction."""
+        self._lanes.forget(extraction.id)
+        try:
+            with ended_by(self._control.stop), self._control.open() as store:
+                snapshot = renew(store, self._lanes.source(extraction), extraction)
+        except errors.Cancelled as cancelled:
+            raise queue.Again from cancelled
+        except errors.ExtractionError as error:
+            if error.transient:
+                raise queue.Again(deadlines.POLL) from error
+            message = f"The snapshot was lost and the extraction could not go on under another: {error}"
+            self._control.fail(extraction.id, message)
+            return
+        if snapshot is not None:
+            self._keeper.hold(extraction.id, snapshot, extraction.config.definition.snapshot_max_seconds)

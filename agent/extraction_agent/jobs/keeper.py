@@ -1,0 +1,76 @@
+"""What an agent holds at the source between two chunks, snapshots and idle lanes, and lets go of in time.
+
+Either keeps the source from cleaning up: so neither may outlive its extraction, whoever has ended that.
+"""
+
+import threading
+import time
+from dataclasses import dataclass
+
+from extraction_agent.jobs.control import Control
+from extraction_agent.pipeline.lanes import Lanes
+from extraction_agent.sources.protocol import Snapshot
+
+
+@dataclass(slots=True)
+class _Held:
+    """A snapshot this agent holds for an extraction."""
+
+    snapshot: Snapshot
+    since: float
+    longest: float  # s
+
+
+class Keeper:
+    """Safe for many threads."""
+
+    def __init__(self, control: Control, lanes: Lanes) -> None:
+        self._control, self._lanes = control, lanes
+        self._held: dict[int, _Held] = {}
+        self._lock = threading.Lock()
+
+    def hold(self, extraction_id: int, snapshot: Snapshot, longest: float) -> None:
+        """Hold a snapshot until its extraction ends, at most `longest` seconds."""
+        with self._lock:
+            lost = self._held.pop(extraction_id, None)
+            self._held[extraction_id] = _Held(snapshot, time.monotonic(), longest)
+        if lost is not None:
+            lost.snapshot.close()
+
+    def keep(self) -> None:
+        """Let go of what belongs to an extraction that has ended, and of a snapshot that is lost or too old."""
+        with self._lock:
+            holding = dict(self._held)
+        for extraction_id in holding.keys() | self._lanes.extractions():
+            held = holding.get(extraction_id)
+            if self._runs(extraction_id) and (held is None or self._stands(extraction_id, held)):
+                continue
+            if held is not None:
+                held.snapshot.close()
+                with self._lock:
+                    if self._held.get(extraction_id) is held:  # not renewed meanwhile
+                        del self._held[extraction_id]
+            self._lanes.forget(extraction_id)
+
+    def _runs(self, extraction_id: int) -> bool:
+        status = self._control.run(lambda store: store.status(extraction_id))
+        return status is not None and not status.final
+
+    def _stands(self, extraction_id: int, held: _Held) -> bool:
+        """Whether a snapshot is alive and young enough; too old a one fails its extraction."""
+        if not held.snapshot.alive:
+            return False
+        if time.monotonic() - held.since <= held.longest:
+            return True
+        message = (
+            f"The snapshot at the source stood for {held.longest:g} s, the longest allowed, and was let go. "
+            "Allow more with --snapshot-max-seconds, or use --consistency chunk."
+        )
+        self._control.fail(extraction_id, message)
+        return False
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._lanes.forget()
+        for held in self._held.values():
+            held.snapshot.close()
