@@ -7,7 +7,7 @@ from psycopg import sql as q
 from psycopg.types.json import Jsonb
 
 from extraction_agent import errors, model, sql
-from extraction_agent.store import queue
+from extraction_agent.store import queue, typed
 from extraction_agent.store.connection import StoreConnection, jsonb
 from extraction_agent.store.rows import Config, Extraction
 
@@ -62,6 +62,9 @@ class Extractions(StoreConnection):
         The new chunks are numbered on from the old ones, so that an attempt at an old one finds nothing to finish.
         """
         self._clear(extraction.id)
+        if plan.format is model.Format.TYPED:  # a column may be new; only now nobody holds the table any more
+            with self._errors():
+                typed.prepare(self.connection, extraction.config.name, plan.columns)
         row = self._one("delete_chunks", extraction_id=extraction.id)
         self._run(
             "change_plan",
@@ -112,13 +115,15 @@ class Extractions(StoreConnection):
         return True
 
     def extraction(self, extraction_id: int) -> Extraction:
-        """Raises UsageError if there is none."""
+        """Raises UsageError if there is none, Unreadable."""
         row = self._one("load_extraction", extraction_id=extraction_id)
         if row is None:
             raise errors.UsageError(f"There is no extraction {extraction_id}; `extractctl list` shows those there are.")
-        config = Config(row[1], row[2], row[3], row[4], row[5], model.Definition.model_validate(row[6]))
+        definition = model.Definition.recorded(row[6], f"The definition of extraction {row[0]}")
+        config = Config(row[1], row[2], row[3], row[4], row[5], definition)
+        plan = model.Plan.recorded(row[8], f"The plan of extraction {row[0]}")
         return Extraction(
-            row[0], config, model.Status(row[7]), model.Plan.model_validate(row[8]), row[9],
+            row[0], config, model.Status(row[7]), plan, row[9],
             row[10], row[11], row[12], row[13], row[14],
         )  # fmt: skip
 
