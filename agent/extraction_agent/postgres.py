@@ -21,6 +21,7 @@ NETWORK = {
     "keepalives_count": 5,
     "tcp_user_timeout": int(deadlines.NETWORK_DEAD * 1000),
 }
+_BACKEND = "SELECT pg_backend_pid()"
 # SQLSTATEs that may pass by themselves: connection, resources but a full disk, shutdown, conflict, locks.
 _TRANSIENT = ("08", "53", "57P", "40", "55P03")
 _DISK_FULL = "53100"
@@ -88,6 +89,35 @@ def connect(conninfo: str, *, application_name: str, autocommit: bool = True) ->
         application_name=application_name,
         **NETWORK,  # type: ignore[arg-type] # libpq's own options, of mixed types
     )
+
+
+_passed: set[str] = set()  # addresses of poolers in session mode
+
+
+def refuse_pooler(connection: Connection, conninfo: str, where: str) -> None:
+    """Raise UsageError for a pooler that gives each transaction another server: what a session pins would not hold.
+
+    In session mode a server belongs to us until we leave. So a second client, while we are connected, must
+    get another one, and ours must stay the same while that client keeps its own busy.
+    """
+    backend = connection.execute(_BACKEND).fetchone()
+    if backend == (connection.pgconn.backend_pid,) or conninfo in _passed:
+        return
+    refused = False
+    with connect(conninfo, application_name="extraction-agent probe", autocommit=False) as other:
+        try:
+            theirs = other.execute(_BACKEND).fetchone()
+            ours = connection.execute(_BACKEND).fetchone()
+            refused = theirs == backend or ours != backend
+        except psycopg.errors.ProtocolViolation:  # in statement mode there are no transactions at all
+            refused = True
+    if refused:
+        raise errors.UsageError(
+            f"{where} is a pooler in transaction mode, which gives each transaction another session: the settings, "
+            "snapshots and locks that keep an extraction exact would be lost. Use a pool in session mode (PgBouncer: "
+            "pool_mode=session), or the server's own address."
+        )
+    _passed.add(conninfo)
 
 
 def describe(error: psycopg.Error) -> str:

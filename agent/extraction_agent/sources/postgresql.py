@@ -123,36 +123,12 @@ class Source:
         return connection
 
     def _check_server(self, connection: postgres.Connection) -> None:
-        row = connection.execute(sql.load(catalog.PACKAGE, "postgresql_server")).fetchone()
-        assert row is not None
-        version, _standby, backend = row
+        version = connection.info.server_version
         if version < _OLDEST:
             raise errors.UsageError(
                 f"{self.where} is PostgreSQL {version // 10000}; 14 is the oldest whose block ranges can be scanned."
             )
-        if backend != connection.pgconn.backend_pid:
-            self._check_pooler(connection, backend)
-
-    def _check_pooler(self, connection: postgres.Connection, backend: int) -> None:
-        """Refuse a pooler that gives each transaction another server: settings and snapshots would not hold.
-
-        In session mode a server belongs to us until we leave. So a second client, while we are connected, must
-        get another one, and ours must stay the same while that client keeps its own busy.
-        """
-        refused = False
-        with postgres.connect(self._conninfo, application_name="extraction-agent probe", autocommit=False) as other:
-            try:
-                theirs = other.execute("SELECT pg_backend_pid()").fetchone()
-                ours = connection.execute("SELECT pg_backend_pid()").fetchone()
-                refused = theirs == (backend,) or ours != (backend,)
-            except psycopg.errors.ProtocolViolation:  # in statement mode there are no transactions at all
-                refused = True
-        if refused:
-            raise errors.UsageError(
-                f"{self.where} is a pooler in transaction mode, which gives each transaction another session: the "
-                "settings and the snapshot that keep an extraction exact would be lost. Use a pool in session mode "
-                "(PgBouncer: pool_mode=session), or the server's own address."
-            )
+        postgres.refuse_pooler(connection, self._conninfo, self.where)
 
     def _errors(self) -> Any:
         return postgres.translated(postgres.SOURCE, self.where)

@@ -27,6 +27,7 @@ class StoreConnection:
                 self.connection.execute(sql.load(_QUERIES, "session"))
                 with suppress(psycopg.errors.InvalidParameterValue):  # a platform that cannot tell: keepalives do
                     self.connection.execute(sql.load(_QUERIES, "check_interval"))
+                postgres.refuse_pooler(self.connection, conninfo, self.where)
                 if check:
                     migrate.check(self.connection)
         except BaseException:

@@ -17,6 +17,7 @@ from comparison import assert_same
 from extraction_agent import embedded, errors
 from extraction_agent.model import Consistency, Definition, Format
 from extraction_agent.sources import open_source
+from extraction_agent.store.store import Store
 from support import Database, extract
 
 PROGRAM = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/usr/local/bin")
@@ -76,3 +77,21 @@ def test_other_modes_are_refused(source: Database, store: Database, server: embe
         with pytest.raises(errors.UsageError, match="a pooler"):
             open_source(pooled).session(None)
     assert store.value("SELECT count(*) FROM extractions") == 0
+
+
+@pytest.mark.parametrize("mode", ["transaction", "statement"])
+def test_a_store_in_other_modes_is_refused(store: Database, server: embedded.Server, mode: str) -> None:
+    with embedded.folder() as folder, pgbouncer(folder, server, mode) as port:
+        pooled = store.url.replace(f":{server.port}/", f":{port}/")
+        with pytest.raises(errors.UsageError, match=r"^store .* a pooler in .* mode.*pool_mode=session"):
+            Store(pooled)
+        with pytest.raises(errors.UsageError, match="a pooler"):
+            Store(pooled, check=False)
+
+
+def test_a_store_in_session_mode(source: Database, store: Database, server: embedded.Server) -> None:
+    source.run("CREATE TABLE item AS SELECT n AS id FROM generate_series(1, 500) AS n", "ANALYZE item")
+    with embedded.folder() as folder, pgbouncer(folder, server, "session") as port:
+        pooled = Database(store.url.replace(f":{server.port}/", f":{port}/"))
+        number = extract(source.url, pooled, Definition(table="item", chunk_rows=100))
+    assert assert_same(source, store, q.Identifier("item"), ["id"], number, Format.JSON) == 500
