@@ -9,6 +9,9 @@ SET bytea_output = 'hex';
 SET row_security = off;
 SET default_transaction_read_only = on;
 SET statement_timeout = 0;
+SELECT set_config('transaction_timeout', '0', false)  -- from PostgreSQL 17 on
+WHERE current_setting('transaction_timeout', true) IS NOT NULL;
 SET idle_in_transaction_session_timeout = 0;
+SET idle_session_timeout = 0;
 SET lock_timeout = '10s';
 SET jit = off;

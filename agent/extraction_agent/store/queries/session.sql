@@ -8,6 +8,8 @@ SET bytea_output = 'hex';
 SET lc_monetary = 'C';
 SET default_transaction_isolation = 'read committed';
 SET statement_timeout = 0;
+SELECT set_config('transaction_timeout', '0', false)  -- from PostgreSQL 17 on
+WHERE current_setting('transaction_timeout', true) IS NOT NULL;
 SET idle_in_transaction_session_timeout = 0;
 SET idle_session_timeout = 0;
 SET lock_timeout = '30s';
