@@ -1,5 +1,7 @@
 """The tables of the format `typed`: one per config, the source's columns beside two of ours."""
 
+import hashlib
+
 import psycopg
 from psycopg import sql as q
 
@@ -10,6 +12,7 @@ from extraction_agent.postgres import Connection
 _QUERIES = "extraction_agent.store.queries"
 SCHEMA = "extraction_typed"
 _LONGEST_NAME = 63  # bytes of a PostgreSQL name
+_DIGEST = 12  # hexadecimal digits
 
 
 def prepare(connection: Connection, name: str, columns: tuple[Column, ...]) -> str:
@@ -17,7 +20,7 @@ def prepare(connection: Connection, name: str, columns: tuple[Column, ...]) -> s
 
     Raises UsageError if a column has another type than the records kept so far.
     """
-    table = q.Identifier(SCHEMA, name.encode()[:_LONGEST_NAME].decode(errors="ignore"))
+    table = q.Identifier(SCHEMA, _fitting(name))
     text = table.as_string(connection)
     taken = sorted({"_extraction_id", "_chunk_no"} & {column.name for column in columns})
     if taken:
@@ -45,6 +48,15 @@ def prepare(connection: Connection, name: str, columns: tuple[Column, ...]) -> s
             "Leave the column out with --exclude, or use --format json."
         ) from error
     return text
+
+
+def _fitting(name: str) -> str:
+    """A config's name, or its beginning and a digest of the whole: two long names may begin alike."""
+    whole = name.encode()
+    if len(whole) <= _LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(whole).hexdigest()[:_DIGEST]
+    return f"{whole[: _LONGEST_NAME - _DIGEST - 1].decode(errors='ignore')}_{digest}"
 
 
 def _declared(column: Column) -> q.Composable:

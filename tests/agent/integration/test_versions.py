@@ -122,3 +122,22 @@ def test_a_type_the_store_does_not_know(source: Database, other: embedded.Server
         extract(source.url, store, definition)
     assert store.value("SELECT count(*) FROM extractions") == 0
     assert extract(source.url, store, Definition(table="item")) > 0
+
+
+def test_a_part_of_an_older_store_is_indexed(other: embedded.Server, source: Database) -> None:
+    """Each version writes an index's definition by itself."""
+    source.run(
+        "CREATE TABLE item AS SELECT n AS id FROM generate_series(1, 300) AS n", "ALTER TABLE item ADD PRIMARY KEY (id)"
+    )
+    store = migrated(other)
+    store.run(
+        'CREATE INDEX "by USING hash (x)" ON extraction_data (extraction_id, extracted_at DESC) INCLUDE (chunk_no)'
+    )
+    number = extract(source.url, store, Definition(table="item", chunk_rows=100))
+    definitions = store.rows(
+        "SELECT indrelid::regclass::text, indoption::text, "
+        "array(SELECT pg_get_indexdef(indexrelid, n, true) FROM generate_series(1, 3) AS n) FROM pg_index "
+        "WHERE indrelid IN ('extraction_data'::regclass, to_regclass((SELECT part FROM extractions))) ORDER BY 1"
+    )
+    assert [row[0] for row in definitions] == ["extraction_data", f"extraction_parts.e{number}"]
+    assert definitions[0][1:] == definitions[1][1:]

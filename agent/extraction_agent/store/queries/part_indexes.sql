@@ -1,7 +1,15 @@
--- The indexes of a table as their definitions read from the access method on: "USING btree (a, b)".
+-- The indexes of a table as their definitions read from the access method on: "USING btree (a, b)". What stands before
+-- is cut off by its length: a name may hold any words.
 SELECT
     i.indisunique,
-    regexp_replace(pg_get_indexdef(i.indexrelid), '^.*? (USING .*)$', '\1') AS definition
+    substr(
+        pg_get_indexdef(i.indexrelid),
+        1 + length('CREATE INDEX  ON . ' || CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END)
+          + length(quote_ident(x.relname) || quote_ident(n.nspname) || quote_ident(t.relname))
+    ) AS definition
 FROM pg_index AS i
+JOIN pg_class AS x ON x.oid = i.indexrelid
+JOIN pg_class AS t ON t.oid = i.indrelid
+JOIN pg_namespace AS n ON n.oid = t.relnamespace
 WHERE i.indrelid = %(target)s::regclass AND i.indisvalid
 ORDER BY i.indexrelid
