@@ -55,7 +55,7 @@ class Cancelled(ExtractionError):
 
 
 class Conflict(ExtractionError):
-    """The config already has an extraction that is not finished."""
+    """Another extraction of the config is not finished, or another session is at this one."""
 
 
 class VerificationFailed(ExtractionError):

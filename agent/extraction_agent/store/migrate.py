@@ -40,35 +40,35 @@ def current(connection: Connection) -> dict[int, str]:
 
 
 def check(connection: Connection) -> None:
-    """Raise StoreError unless the store is exactly at this program's version."""
+    """Raise UsageError unless the store is exactly at this program's version."""
     applied = current(connection)
     migrations = shipped()
     newest = migrations[-1].version
     if not applied:
-        raise errors.StoreError("The store is empty: prepare it with `extractctl store init --store URL`.")
+        raise errors.UsageError("The store is empty: prepare it with `extractctl store init --store URL`.")
     if max(applied) > newest:
-        raise errors.StoreError(
+        raise errors.UsageError(
             f"The store is at version {max(applied)} and this program knows {newest}: it is too old for this store. "
             "Upgrade the program."
         )
     if max(applied) < newest:
-        raise errors.StoreError(
+        raise errors.UsageError(
             f"The store is at version {max(applied)} and this program needs {newest}: "
             "run `extractctl store init --store URL` to upgrade it."
         )
     changed = [m for m in migrations if applied.get(m.version) != m.checksum]
     if changed:
-        raise errors.StoreError(
+        raise errors.UsageError(
             f"Migration {changed[0].version:04d} of the store is not the one this program ships: the store was "
             "prepared by another build. Use that build, or a fresh store."
         )
 
 
 def migrate(connection: Connection) -> list[Migration]:
-    """Apply what is missing, in one transaction under a lock. Returns what was applied."""
+    """Apply what is missing, in one transaction under a lock. Returns what was applied. Raises UsageError."""
     applied: list[Migration] = []
     if connection.info.server_version < OLDEST_SERVER:
-        raise errors.StoreError(
+        raise errors.UsageError(
             f"The store is PostgreSQL {connection.info.server_version // 10000}; it must be 14 or newer."
         )
     with connection.within(deadlines.PLAN), connection.transaction():

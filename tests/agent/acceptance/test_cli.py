@@ -175,12 +175,12 @@ def test_a_wrong_store_is_told_in_a_sentence(items: Database) -> None:
 
 def test_a_store_that_is_not_prepared_or_too_new_is_told_in_a_sentence(items: Database, store: Database) -> None:
     empty = run("extract", items.url, "--table", "item", "--store", items.url)
-    assert empty.returncode == 1
+    assert empty.returncode == 2
     assert "prepare it with `extractctl store init" in empty.stderr
     store.run("INSERT INTO extraction_schema (version, name, checksum) VALUES (9999, 'of tomorrow', 'x')")
     for command in (("extract", items.url, "--table", "item"), ("list",), ("store", "init")):
         newer = run(*command, "--store", store.url)
-        assert newer.returncode == 1, newer.stderr
+        assert newer.returncode == 2, newer.stderr
         assert "version 9999" in newer.stderr
         assert "Upgrade the program" in newer.stderr
 
