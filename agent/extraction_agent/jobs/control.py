@@ -45,6 +45,9 @@ class Control:
         """Finish an extraction whose chunks are done; what no retry can mend fails it. Returns whether it ended."""
         try:
             return store.finish(extraction_id)
+        except errors.Unreadable as error:
+            self.fail(extraction_id, str(error))
+            return True
         except errors.StoreError as error:
             if error.transient:
                 raise

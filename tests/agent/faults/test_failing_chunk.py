@@ -100,22 +100,23 @@ def test_an_index_that_refuses_the_rows_fails_the_extraction_and_not_the_agent(
     assert store.value("SELECT max(attempt) FROM extraction_chunks") == 1
 
 
-def test_a_job_that_ends_by_an_error_of_nobodys_does_not_spin(source: Database, store: Database) -> None:
-    """Here the store refuses to record the failure. The job comes again and again, but with a pause."""
+def test_jobs_that_end_by_an_error_of_nobodys_do_not_spin(source: Database, store: Database) -> None:
+    """Here the store refuses to record the failure. They come again and again, but with a pause."""
     _trap(source, "22012")
+    source.run("UPDATE item SET trap = 'set' WHERE id % 250 = 0", "VACUUM ANALYZE item")
     store.run(
         "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no failures here'; END $$",
         "CREATE TRIGGER refuse BEFORE UPDATE ON extractions FOR EACH ROW "
         "WHEN (NEW.status = 'failed') EXECUTE FUNCTION refuse()",
     )
     process = begin(*_extract(source, store))
-    attempts = "SELECT coalesce(max(attempts), 0) FROM procrastinate_jobs"
-    until(lambda: store.value(attempts) >= 1)
+    attempts = "SELECT max(attempts) FROM procrastinate_jobs"
+    until(lambda: (store.value(attempts) or 0) >= 1)
     first, begun = store.value(attempts), time.monotonic()
     until(lambda: store.value(attempts) >= first + 3)
-    more, took = store.value(attempts) - first, time.monotonic() - begun
+    assert time.monotonic() - begun > 2 * deadlines.POLL
     assert process.poll() is None
-    assert more / took < 2 / deadlines.POLL
+    assert store.value("SELECT count(*) FROM procrastinate_jobs") == 5  # more than an agent takes at once
     store.run("DROP TRIGGER refuse ON extractions")
     _, told = process.communicate(timeout=60)
     assert process.returncode == 1
