@@ -64,7 +64,7 @@ def test_an_extraction_whose_last_agent_died_before_its_end_is_finished(bench: B
     agent = begin(*arguments)
     with psycopg.connect(store) as holder:
         until(lambda: rows(store, "SELECT FROM extractions") != [])
-        holder.execute("SELECT FROM extractions FOR UPDATE")  # finish() skips a locked extraction
+        holder.execute("SELECT FROM extractions FOR NO KEY UPDATE")  # finish() skips a locked extraction
         until(lambda: rows(store, "SELECT FROM extraction_chunks WHERE state <> 'done'") == [])
         agent.kill()
         agent.communicate()

@@ -17,6 +17,7 @@ from extraction_agent.pipeline import commit
 from extraction_agent.pipeline.start import start
 from extraction_agent.profiles import Settings
 from extraction_agent.sources import open_source
+from extraction_agent.store.retention import prunable
 from extraction_agent.store.store import Store
 from extraction_agent.waiting import Stop
 from support import Database
@@ -113,6 +114,7 @@ def test_an_extraction_that_is_being_indexed(items: Database, store: Database, o
     assert_cancelled(store, begun)
     assert store.value("SELECT count(*) FROM procrastinate_jobs") == 0
     assert opened.summary(begun).rows == 0, "its rows are gone"
+    assert [one.rows for one in prunable(opened, 0.0, None, 0)] == [0], "and not with the next prune"
     assert not opened.end(begun, Status.CANCELLED, None)
 
 

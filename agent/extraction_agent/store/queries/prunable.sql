@@ -1,7 +1,12 @@
--- Finished extractions that are old enough and not among the newest successes of their config, oldest first.
+-- Finished extractions that are old enough and not among the newest successes of their config, oldest first. The rows
+-- of a cancelled one have gone before.
 SELECT
     e.id, c.name, e.status, e.finished_at, e.target, e.part, e.plan ->> 'format' AS format,
-    (SELECT coalesce(sum(k.rows), 0)::bigint FROM extraction_chunks AS k WHERE k.extraction_id = e.id) AS rows,
+    (
+        SELECT coalesce(sum(k.rows), 0)::bigint
+        FROM extraction_chunks AS k
+        WHERE k.extraction_id = e.id AND e.status <> 'cancelled'
+    ) AS rows,
     w.extraction_id IS NOT NULL AS has_watermark
 FROM (
     SELECT x.*, row_number() OVER (PARTITION BY x.config_id, x.status ORDER BY x.id DESC) AS place
