@@ -31,7 +31,8 @@ class Configs(StoreConnection):
         row = self._one("config_by_name", name=name)
         if row is None:
             return None
-        return Config(row[0], name, row[1], row[2], row[3], model.Definition.model_validate(row[4]))
+        definition = model.Definition.recorded(row[4], f"The definition of config {name}")
+        return Config(row[0], name, row[1], row[2], row[3], definition)
 
     def config_names(self) -> list[str]:
         return [row[0] for row in self._run("config_names")]

@@ -97,6 +97,16 @@ def test_a_person_is_told_in_a_sentence_and_can_give_it_up(
     assert done.returncode == 1
     assert f"{what} of extraction 1 cannot be read" in done.stderr
     assert store.value("SELECT status FROM extractions") == "running"
+    done = run("show", "1", "--store", store.url)
+    assert done.returncode == 0, done.stderr
     done = run("cancel", "1", "--store", store.url)
     assert done.returncode == 0, done.stderr
     assert store.value("SELECT status FROM extractions") == "cancelled"
+
+
+def test_a_config_of_another_version_is_told_in_a_sentence(items: Database, store: Database) -> None:
+    _begin(items, store, RANGES, Settings())
+    store.run(NEWER_DEFINITION)
+    done = run("extract", items.url, "--table", "item", "--name", "test", "--store", store.url)
+    assert done.returncode == 1
+    assert "The definition of config test cannot be read" in done.stderr
