@@ -1,31 +1,25 @@
 """COPY through psycopg.pq without ever waiting inside libpq, which would hold the GIL.
 
 `get_copy_data(0)`, `exec_` and `get_result` block with the GIL held for as long as a server stalls; here every
-wait is a poll(). Rows are collected by a loop that runs in C; all else happens once per block.
+wait is a poll(), and everything happens once per block.
 """
 
 import os
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import partial
 
 import psycopg
 from psycopg import pq
 from psycopg.pq.abc import PGconn, PGresult
 
 from extraction_agent.waiting import Socket
+from extraction_agent.walker import Block, Outcome
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # signature, flags, length of the extension
 TRAILER = b"\xff\xff"
-BLOCK_BYTES = 64 * 1024  # measured against 16, 256 and 1024 KiB: docs/benchmarks.md
 _PIECE_BYTES = 1024 * 1024
 _LOW_WATER = 64 * 1024  # wake for this many bytes instead of each packet
-_NOTHING_YET = (0, b"")  # what get_copy_data answers when a whole message has not come yet
-_END = -1
-_READS_PER_BLOCK = 4  # of 16 KiB, libpq's input buffer
-
-Block = list[memoryview] | list[bytes]
 
 
 def raise_error(connection: PGconn, result: PGresult | None) -> None:
@@ -87,57 +81,34 @@ def set_low_water(connection: PGconn, size: int) -> None:
 
 
 class CopyOut:
-    """Rows of a `COPY … TO STDOUT (FORMAT binary)`, as blocks of messages without header and trailer."""
+    """Rows of a `COPY … TO STDOUT (FORMAT binary)`."""
 
-    def __init__(self, connection: PGconn, statement: bytes, socket_: Socket) -> None:
-        self._connection, self._statement, self._socket = connection, statement, socket_
+    def __init__(self, connection: PGconn, statement: bytes, socket_: Socket, block: Block) -> None:
+        self._connection, self._statement, self._socket, self._block = connection, statement, socket_, block
         self.rows = 0  # as the server counted them; known at the end
-        self.largest = 0  # bytes of the longest row, to which libpq's buffer has grown
 
     def __iter__(self) -> Iterator[Block]:
-        """Yield blocks of some 64 KiB, or of one longer row."""
-        start(self._connection, self._statement, pq.ExecStatus.COPY_OUT, self._socket)
-        set_low_water(self._connection, _LOW_WATER)
-        blocks = self._blocks()
-        block: list[memoryview] = next(blocks, [])
-        if block:
-            block[0] = block[0][len(HEADER) :]
-        for following in blocks:  # one behind, for the last block ends with the trailer
-            yield block
-            block = following
-        set_low_water(self._connection, 1)
-        if block and len(block[-1]) == len(TRAILER):
-            block.pop()
-        if block:
-            yield block
-        self.rows = finish(self._connection, self._socket)
-
-    def _blocks(self) -> Iterator[list[memoryview]]:
-        """Collect messages as they come. The loop over rows is C's: in Python it cost the relay a third more CPU."""
-        next_message = partial(self._connection.get_copy_data, 1)
-        messages: list[tuple[int, memoryview]] = []
-        reads = 0
-        ended = False
-        while not ended:
-            had = len(messages)
-            try:
-                messages.extend(iter(next_message, _NOTHING_YET))
-            except psycopg.OperationalError:  # asked once more after the end; the result will tell what ended it
-                ended = True
-                if messages and messages[-1][0] == _END:
-                    messages.pop()
-            if len(messages) > had:
-                reads += 1
-                self._socket.moved()
-            if messages and (ended or reads == _READS_PER_BLOCK or messages[-1][0] > BLOCK_BYTES):
-                lengths, block = zip(*messages, strict=True)
-                self.largest = max(self.largest, *lengths)
-                yield list(block)
-                messages.clear()
-                reads = 0
-            if not ended:
-                self._socket.readable(low_water=True)
-                self._connection.consume_input()
+        """Yield the block each time it has been filled."""
+        connection, socket_, block = self._connection, self._socket, self._block
+        start(connection, self._statement, pq.ExecStatus.COPY_OUT, socket_)
+        set_low_water(connection, _LOW_WATER)
+        block.begin()
+        try:
+            while (outcome := block.drain(connection)) in {Outcome.FILLED, Outcome.WAIT}:
+                if outcome is Outcome.FILLED:
+                    socket_.moved()
+                    yield block
+                    block.clear()
+                else:
+                    socket_.readable(low_water=True)
+            if outcome is Outcome.MALFORMED:
+                raise psycopg.OperationalError("the server does not answer with PostgreSQL's binary COPY")
+            if block.rows:
+                yield block
+        finally:
+            block.end()
+        set_low_water(connection, 1)
+        self.rows = finish(connection, socket_)
 
 
 class CopyIn:
@@ -148,7 +119,7 @@ class CopyIn:
         start(connection, statement, pq.ExecStatus.COPY_IN, socket_)
         self.put(HEADER)
 
-    def put(self, data: bytes) -> None:
+    def put(self, data: bytes | memoryview) -> None:
         """Send bytes, waiting while the server is slower than the source."""
         connection, socket_ = self._connection, self._socket
         for begin in range(0, len(data), _PIECE_BYTES):  # libpq's buffer grows to the largest piece and stays so

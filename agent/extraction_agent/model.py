@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from extraction_agent import errors
 
-DIGEST_BYTES = 4  # of each row's xxh3_64, kept per chunk so that an altered row can be named
+DIGEST_BYTES = 4  # of each row's xxh64, kept per chunk so that an altered row can be named
 
 
 class Format(StrEnum):
@@ -142,7 +142,7 @@ class Plan(Strict):
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What one chunk's transaction wrote. hash: the sum of the rows' xxh3_64, modulo 2^64, signed."""
+    """What one chunk's transaction wrote. hash: the sum of the rows' xxh64, modulo 2^64, signed."""
 
     rows: int
     hash: int

@@ -1,14 +1,19 @@
 """One chunk, exactly once: claim, relay, fence, commit. Rows, manifest and chunk state are one transaction."""
 
+from struct import Struct
+
 from psycopg import sql as q
 
 from extraction_agent import copyio, deadlines, errors, postgres, sql
 from extraction_agent.model import Chunk, Format, Manifest
-from extraction_agent.pipeline.overlap import Sieve
+from extraction_agent.pipeline.overlap import Sieve, shared
 from extraction_agent.pipeline.relay import relay
 from extraction_agent.sources.protocol import Session
 from extraction_agent.store.store import Extraction, Store
 from extraction_agent.waiting import Socket, Stop
+from extraction_agent.walker import Block
+
+_INT4, _INT8 = Struct(">ii"), Struct(">iq")  # fields of the binary COPY: length, value
 
 
 def record_columns(extraction: Extraction) -> tuple[str, ...]:
@@ -18,10 +23,15 @@ def record_columns(extraction: Extraction) -> tuple[str, ...]:
     return tuple(column.name for column in extraction.plan.columns)
 
 
-def prefix(extraction: Extraction, chunk_no: int) -> tuple[tuple[int, str], ...]:
-    """What is put before each row: the chunk, and in a shared table the extraction."""
-    chunk = (chunk_no, "int4")
-    return (chunk,) if extraction.part is not None else (chunk, (extraction.id, "int8"))
+def prefix(extraction: Extraction, chunk_no: int) -> tuple[bytes, ...]:
+    """The fields put before each row's own: the chunk, and in a shared table the extraction."""
+    chunk = _INT4.pack(_INT4.size - 4, chunk_no)
+    return (chunk,) if extraction.part is not None else (chunk, _INT8.pack(_INT8.size - 4, extraction.id))
+
+
+def prefix_bytes(extraction: Extraction) -> int:
+    """Bytes of a stored row's message that the prefix takes."""
+    return len(b"".join(prefix(extraction, 0)))
 
 
 def stored_columns(extraction: Extraction) -> q.Composed:
@@ -65,11 +75,11 @@ def _copy(extraction: Extraction, chunk_no: int, chunk: Chunk, session: Session,
     statement = q.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(
         sql.trusted(extraction.table), stored_columns(extraction)
     )
-    before = prefix(extraction, chunk_no)
     sieve = None
     if extraction.plan.deduplicate or chunk.window:
-        sieve = Sieve(store.window_digests(extraction.config.id), before, keep=chunk.window)
-    stream = session.stream(extraction.plan, chunk, before, stop)
+        taken = shared((store.where, extraction.id), lambda: store.window_digests(extraction.config.id))
+        sieve = Sieve(taken, keep=chunk.window)
+    stream = session.stream(extraction.plan, chunk, Block(prefix(extraction, chunk_no)), stop)
     with postgres.translated(postgres.STORE, store.where):
         sink = copyio.CopyIn(
             connection.pgconn,

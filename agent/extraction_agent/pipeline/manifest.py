@@ -1,16 +1,14 @@
 """What proves a chunk: rows, bytes, and a sum of per-row digests that does not depend on their order.
 
-A sum, not an xor: xor cancels a row that was doubled. xxh3_64 finds accidents, it does not stop a forger.
-The digest is taken of each row's binary COPY message, the bytes that went to the store; the store can give the same
-bytes back, so nothing has to be read at the source again.
+A sum, not an xor: xor cancels a row that was doubled. xxh64 finds accidents, it does not stop a forger.
+The digest is taken of the bytes of a row's own fields that went to the store; the store can give the same bytes back,
+so nothing has to be read at the source again.
 """
 
 from array import array
 
-from xxhash import xxh3_64_digest
-
-from extraction_agent.copyio import Block
 from extraction_agent.model import DIGEST_BYTES, Manifest
+from extraction_agent.walker import Block
 
 MOST_DIGESTS = 2_000_000  # rows; a longer chunk keeps the sum only, so that memory stays bounded
 
@@ -20,15 +18,14 @@ class Builder:
 
     def __init__(self) -> None:
         self._rows = self._bytes = self._sum = 0
-        self._digests: list[bytes] | None = []
+        self._digests: bytearray | None = bytearray()
 
-    def add(self, block: Block, size: int) -> None:
-        words = words_of(block)
-        self._rows += len(words)
-        self._bytes += size
-        self._sum += sum(words)
+    def add(self, block: Block) -> None:
+        self._rows += block.rows
+        self._bytes += block.used
+        self._sum += block.sum
         if self._digests is not None:
-            self._digests.append(array("I", words.tobytes())[::2].tobytes())  # half of each digest
+            self._digests += block.halves.tobytes()
             if self._rows > MOST_DIGESTS:
                 self._digests = None
 
@@ -37,25 +34,15 @@ class Builder:
             rows=self._rows,
             bytes=self._bytes,
             hash=signed(self._sum),
-            digests=None if self._digests is None else b"".join(self._digests),
+            digests=None if self._digests is None else bytes(self._digests),
             window=None,
         )
-
-
-def words_of(block: Block) -> "array[int]":
-    """Each row's digest."""
-    return array("Q", b"".join(map(xxh3_64_digest, block)))
 
 
 def signed(total: int) -> int:
     """A sum of digests modulo 2^64, as the store's bigint."""
     total %= 2**64
     return total - 2**64 if total >= 2**63 else total
-
-
-def half(message: bytes | memoryview) -> int:
-    """The half of a row's digest that is kept."""
-    return array("I", xxh3_64_digest(message))[0]
 
 
 def halves(digests: bytes) -> "array[int]":

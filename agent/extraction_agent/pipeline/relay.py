@@ -1,4 +1,4 @@
-"""Moves one chunk's rows from a source's stream into a COPY at the store. Nothing is done per row but its digest."""
+"""Moves one chunk's rows from a source's stream into a COPY at the store."""
 
 from dataclasses import replace
 
@@ -18,12 +18,11 @@ def relay(stream: Stream, sink: CopyIn, where: str, sieve: Sieve | None = None) 
     """
     builder = Builder()
     for block in stream:
-        rows = block if sieve is None else sieve.new(block)
-        if not rows:
-            continue
-        data = b"".join(rows)
-        sink.put(data)
-        builder.add(rows, len(data))
+        if sieve is not None:
+            sieve.sift(block)
+        if block.rows:
+            sink.put(block.data)
+            builder.add(block)
     stored = sink.end()
     manifest = builder.manifest()
     dropped = 0 if sieve is None else sieve.dropped

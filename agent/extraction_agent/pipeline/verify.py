@@ -16,9 +16,9 @@ from typing import Any
 
 from extraction_agent import errors
 from extraction_agent.model import Chunk, Status
-from extraction_agent.pipeline.commit import stored_columns
-from extraction_agent.pipeline.manifest import half, halves, signed, words_of
-from extraction_agent.store.proof import PLACE_BYTES, Place, Proof, Record
+from extraction_agent.pipeline.commit import prefix_bytes, stored_columns
+from extraction_agent.pipeline.manifest import halves, signed
+from extraction_agent.store.proof import Place, Proof, Record
 from extraction_agent.store.store import ChunkRow, Extraction, Store
 from extraction_agent.waiting import Stop
 
@@ -133,7 +133,7 @@ def verify(store: Store, extraction: Extraction, stop: Stop) -> Report:
     """Compare the stored rows with the manifest. Raises UsageError, StoreError, StoreUnavailable, Cancelled."""
     refuse_unfit(extraction)
     begun = time.monotonic()
-    proof = Proof(store, extraction, stored_columns(extraction), stop)
+    proof = Proof(store, extraction, stored_columns(extraction), prefix_bytes(extraction), stop)
     with store.transaction():  # of one snapshot, so that a row's place holds from one scan to the next
         store.connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         chunks = store.chunks(extraction.id)
@@ -167,12 +167,11 @@ def _scan(proof: Proof) -> dict[int | None, _Tally]:
         tally.sum += total
 
     for block in proof.rows():
-        words = words_of(block)
-        numbers = list(map(_NUMBER.unpack_from, block))
+        numbers = list(map(_NUMBER.unpack_from, block.messages()))
         if numbers.count(numbers[0]) == len(numbers):  # the rule: a chunk's rows lie together
-            add(numbers[0], len(words), sum(words))
+            add(numbers[0], block.rows, block.sum)
         else:
-            for number, run in groupby(zip(numbers, words, strict=True), itemgetter(0)):
+            for number, run in groupby(zip(numbers, block.digests, strict=True), itemgetter(0)):
                 digests = [digest for _number, digest in run]
                 add(number, len(digests), sum(digests))
     return tallies
@@ -245,13 +244,9 @@ def _examine(proof: Proof, batch: list[Difference]) -> None:
 
 
 def _meet(proof: Proof, comparisons: dict[int | None, _Comparison]) -> None:
-    fields = None
     for block in proof.suspects(comparisons):
-        if fields is None:
-            fields = (int.from_bytes(block[0][:2], "big") - 2).to_bytes(2, "big")  # less ctid and tableoid
-        for message in block:
-            number = _chunk_no(_NUMBER.unpack_from(message))
-            comparisons[number].meet(half(fields + message[2:-PLACE_BYTES]), message)
+        for half, message in zip(block.halves, block.messages(), strict=True):
+            comparisons[_chunk_no(_NUMBER.unpack_from(message))].meet(half, message)
 
 
 def _conclude(proof: Proof, found: Difference, comparison: _Comparison) -> None:

@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from extraction_agent import postgres
-from extraction_agent.copyio import Block
 from extraction_agent.model import Chunk, Manifest
-from extraction_agent.pipeline.commit import prefix, stored_columns
-from extraction_agent.pipeline.manifest import Builder, half, halves
+from extraction_agent.pipeline.commit import prefix, prefix_bytes, stored_columns
+from extraction_agent.pipeline.manifest import Builder, halves
 from extraction_agent.pipeline.verify import MOST_NAMED, Difference
 from extraction_agent.sources.protocol import Session
 from extraction_agent.store.proof import Proof
 from extraction_agent.store.store import ChunkRow, Extraction, Store
 from extraction_agent.waiting import Stop
+from extraction_agent.walker import Block
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def verify_source(
     begun = time.monotonic()
     plan = extraction.plan
     session.check_schema(plan)
-    proof = Proof(store, extraction, stored_columns(extraction), stop)
+    proof = Proof(store, extraction, stored_columns(extraction), prefix_bytes(extraction), stop)
     by_chunk = {found.chunk_no: found for found in differences}
     chunks = store.chunks(extraction.id)
     report = SourceReport(
@@ -107,8 +107,8 @@ def _read(
     session: Session, extraction: Extraction, chunk: ChunkRow, stop: Stop, look: Callable[[Block], None]
 ) -> Manifest:
     builder = Builder()
-    for block in session.stream(extraction.plan, chunk.range, prefix(extraction, chunk.no), stop):
-        builder.add(block, sum(map(len, block)))
+    for block in session.stream(extraction.plan, chunk.range, Block(prefix(extraction, chunk.no)), stop):
+        builder.add(block)
         look(block)
     return builder.manifest()
 
@@ -134,7 +134,8 @@ class _Wanted:
 
     def look(self, block: Block) -> None:
         if self._digests:
-            self._messages += [bytes(row) for row in block if half(row) in self._digests]
+            rows = zip(block.halves, block.messages(), strict=True)
+            self._messages += [bytes(row) for half, row in rows if half in self._digests]
             del self._messages[MOST_NAMED:]
 
     def conclude(self) -> None:

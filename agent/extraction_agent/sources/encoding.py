@@ -230,18 +230,13 @@ def as_part(sent_as: str) -> Encoder:
 
 
 class Rows:
-    """Makes messages of rows: the prefix, then a field per column or one JSON object."""
+    """Makes messages of rows: a field per column, or one JSON object."""
 
-    def __init__(
-        self, label: str, encoders: Mapping[str, Encoder], format_: Format, prefix: tuple[tuple[int, str], ...]
-    ) -> None:
+    def __init__(self, label: str, encoders: Mapping[str, Encoder], format_: Format) -> None:
         """label: where the rows come from, for messages. encoders: by the columns' names, in order."""
         names = tuple(encoders)
-        fields = len(prefix) + (len(names) if format_ is Format.TYPED else 1)
         self._label, self._names, self._encoders = label, names, tuple(encoders.values())
-        self._head = struct.pack(">h", fields) + b"".join(
-            _int4(4, value) if type_ == "int4" else _int8(8, value) for value, type_ in prefix
-        )
+        self._head = struct.pack(">h", len(names) if format_ is Format.TYPED else 1)
         keys = [b"," + encode_basestring(name).encode() + b":" for name in names]
         keys[0] = b"{" + keys[0][1:]
         self._keys = tuple(keys)

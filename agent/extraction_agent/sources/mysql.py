@@ -5,7 +5,6 @@ from contextlib import closing
 from typing import Any
 
 from extraction_agent import deadlines, errors
-from extraction_agent.copyio import BLOCK_BYTES, Block
 from extraction_agent.model import Chunk, Definition, Format, Plan
 from extraction_agent.sources import encoding, protocol
 from extraction_agent.sources import mysql_catalog as catalog
@@ -14,8 +13,7 @@ from extraction_agent.sources.columns import describe_change
 from extraction_agent.sources.mysql_connection import Address, Connection, Missing
 from extraction_agent.sources.mysql_statements import select
 from extraction_agent.waiting import Stop
-
-Prefix = tuple[tuple[int, str], ...]
+from extraction_agent.walker import Block
 
 
 class Source:
@@ -56,8 +54,8 @@ class Session:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def stream(self, plan: Plan, chunk: Chunk, prefix: Prefix, stop: Stop) -> "Stream":
-        return Stream(self._connection, plan, chunk, prefix, stop)
+    def stream(self, plan: Plan, chunk: Chunk, block: Block, stop: Stop) -> "Stream":
+        return Stream(self._connection, plan, chunk, block, stop)
 
     def check_schema(self, plan: Plan) -> None:
         """Raise SchemaChanged if a planned column is gone or of another type."""
@@ -83,29 +81,18 @@ class Session:
 class Stream:
     """One chunk's rows."""
 
-    def __init__(self, connection: Connection, plan: Plan, chunk: Chunk, prefix: Prefix, stop: Stop) -> None:
-        self._connection, self._stop = connection, stop
+    def __init__(self, connection: Connection, plan: Plan, chunk: Chunk, block: Block, stop: Stop) -> None:
+        self._connection, self._block, self._stop = connection, block, stop
         self._statement = select(plan, chunk, connection.literal)
         encoder = encoding.as_field if plan.format is Format.TYPED else encoding.as_part
         encoders = {column.name: encoder(column.sent_as) for column in plan.columns}
-        self._encoded = encoding.Rows(f"{connection.where}, {plan.relation}", encoders, plan.format, prefix)
+        self._encoded = encoding.Rows(f"{connection.where}, {plan.relation}", encoders, plan.format)
         self.rows = 0
 
     def __iter__(self) -> Iterator[Block]:
-        message = self._encoded.message
-        block: list[bytes] = []
-        size = rows = 0
+        rows = 0
         with closing(self._connection.stream(self._statement, self._stop)) as stream:
-            for row in stream:
-                data = message(row)
-                block.append(data)
-                size += len(data)
-                if size > BLOCK_BYTES:
-                    yield block
-                    rows += len(block)
-                    block.clear()
-                    size = 0
-        if block:
-            yield block
-            rows += len(block)
+            for block in self._block.batches(map(self._encoded.message, stream)):
+                rows += block.rows
+                yield block
         self.rows = rows

@@ -10,15 +10,16 @@ from psycopg import pq
 from psycopg import sql as q
 
 from extraction_agent import deadlines, errors, postgres, sql
-from extraction_agent.copyio import Block, CopyOut
+from extraction_agent.copyio import CopyOut
 from extraction_agent.model import Chunk, Consistency, Definition, Plan
 from extraction_agent.sources import postgresql_catalog as catalog
 from extraction_agent.sources import postgresql_planner as planner
 from extraction_agent.sources import postgresql_watermark as incremental
 from extraction_agent.sources import protocol
 from extraction_agent.sources.columns import describe_change
-from extraction_agent.sources.postgresql_statements import Prefix, copy_out, lock
+from extraction_agent.sources.postgresql_statements import copy_out, lock
 from extraction_agent.waiting import Socket, Stop
+from extraction_agent.walker import Block
 
 _OLDEST = 140000
 _LOST_SNAPSHOT = ("42704", "22023", "58P01", "55000")  # SET TRANSACTION SNAPSHOT of one that is gone
@@ -168,13 +169,14 @@ class Session:
         self._locked = False
         self.grown = False  # by a row so long that the memory of its connection is worth giving back
 
-    def stream(self, plan: Plan, chunk: Chunk, prefix: Prefix, stop: Stop) -> "Rows":
+    def stream(self, plan: Plan, chunk: Chunk, block: Block, stop: Stop) -> "Rows":
         connection = self._connection
         stalled = errors.SourceUnavailable(
             f"{self._source.where}: not a byte for {deadlines.STALL:g} s; the server or the network is stalled."
         )
         socket = Socket(connection.fileno(), stop, deadlines.STALL, stalled)
-        return Rows(self, plan, CopyOut(connection.pgconn, copy_out(plan, chunk, prefix).as_bytes(connection), socket))
+        statement = copy_out(plan, chunk).as_bytes(connection)
+        return Rows(self, plan, CopyOut(connection.pgconn, statement, socket, block))
 
     @contextmanager
     def reading(self, plan: Plan) -> Iterator[None]:
@@ -239,8 +241,9 @@ class Rows:
 
     def __iter__(self) -> Iterator[Block]:
         with self._session.reading(self._plan):
-            yield from self._copy
-            self._session.grown |= self._copy.largest > _GROWN_BYTES
+            for block in self._copy:
+                self._session.grown |= block.longest > _GROWN_BYTES
+                yield block
 
 
 def _is_wrong_statement(error: BaseException | None) -> bool:

@@ -5,25 +5,20 @@ from psycopg import sql as q
 from extraction_agent import sql
 from extraction_agent.model import Chunk, Column, Format, Plan
 
-Prefix = tuple[tuple[int, str], ...]  # (value, type) of columns put before a row's own
+
+def copy_out(plan: Plan, chunk: Chunk) -> q.Composed:
+    """COPY of one chunk."""
+    return q.SQL("COPY ({}) TO STDOUT (FORMAT binary)").format(select(plan, chunk))
 
 
-def copy_out(plan: Plan, chunk: Chunk, prefix: Prefix) -> q.Composed:
-    """COPY of one chunk, the prefix before each row."""
-    return q.SQL("COPY ({}) TO STDOUT (FORMAT binary)").format(select(plan, chunk, prefix))
-
-
-def select(plan: Plan, chunk: Chunk, prefix: Prefix = ()) -> q.Composed:
+def select(plan: Plan, chunk: Chunk) -> q.Composed:
     """The SELECT of one chunk: the columns, or one JSON value made of them."""
-    before = [q.SQL("{}::{}").format(q.Literal(value), sql.trusted(type_)) for value, type_ in prefix]
     if plan.format is Format.TYPED:
         listed = [_sent(column) for column in plan.columns]
-        return q.SQL("SELECT {} FROM {}{}").format(
-            q.SQL(", ").join([*before, *listed]), _from(plan, chunk), where(plan, chunk)
-        )
+        return q.SQL("SELECT {} FROM {}{}").format(q.SQL(", ").join(listed), _from(plan, chunk), where(plan, chunk))
     named = q.SQL(", ").join(q.Identifier(column.name) for column in plan.columns)
-    return q.SQL("SELECT {} FROM (SELECT {} FROM {}{}) AS record").format(
-        q.SQL(", ").join([*before, q.SQL("row_to_json(record.*)")]), named, _from(plan, chunk), where(plan, chunk)
+    return q.SQL("SELECT row_to_json(record.*) FROM (SELECT {} FROM {}{}) AS record").format(
+        named, _from(plan, chunk), where(plan, chunk)
     )
 
 

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from extraction_agent.copyio import Block
 from extraction_agent.model import Chunk, Definition, Plan
 from extraction_agent.waiting import Stop
+from extraction_agent.walker import Block
 
 
 class Stream(Protocol):
-    """One chunk's rows, each a message of PostgreSQL's binary COPY: chunk number, then the columns."""
+    """One chunk's rows."""
 
     @property
     def rows(self) -> int:
@@ -18,17 +18,15 @@ class Stream(Protocol):
         ...
 
     def __iter__(self) -> Iterator[Block]:
-        """Yield blocks of messages; a block must not be kept."""
+        """Yield the block each time it has been filled."""
         ...
 
 
 class Session(Protocol):
     """One connection to the source, used by one thread; lives over many chunks."""
 
-    def stream(self, plan: Plan, chunk: Chunk, prefix: tuple[tuple[int, str], ...], stop: Stop) -> Stream:
-        """Read one chunk. prefix: (value, "int4" or "int8") columns to put before each row's own.
-
-        The columns after the prefix are the plan's, in its order, or one `json` value made of them.
+    def stream(self, plan: Plan, chunk: Chunk, block: Block, stop: Stop) -> Stream:
+        """Read one chunk into the block: rows of the plan's columns, in its order, or of one `json` value made of them.
 
         Raises SourceError, SourceUnavailable, SnapshotLost, SchemaChanged, Cancelled.
         """

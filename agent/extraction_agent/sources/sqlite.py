@@ -3,21 +3,20 @@
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
 from extraction_agent import errors
-from extraction_agent.copyio import BLOCK_BYTES, Block
 from extraction_agent.model import Chunk, Definition, Plan
 from extraction_agent.sources import encoding, protocol
 from extraction_agent.sources import sqlite_catalog as catalog
 from extraction_agent.sources import sqlite_planner as planner
 from extraction_agent.sources.columns import describe_change
 from extraction_agent.waiting import Stop
+from extraction_agent.walker import Block
 
-Prefix = tuple[tuple[int, str], ...]
 _BUSY = 5.0  # s to wait for a writer's lock; then the chunk is tried again later
 _STEPS = 10_000  # of SQLite's machine between two looks at the stop: well under a millisecond
 _TRANSIENT = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_INTERRUPT", "SQLITE_PROTOCOL")
@@ -102,8 +101,8 @@ class Session:
     def __init__(self, source: Source, connection: sqlite3.Connection) -> None:
         self._source, self._connection = source, connection
 
-    def stream(self, plan: Plan, chunk: Chunk, prefix: Prefix, stop: Stop) -> "Stream":
-        return Stream(self._source, self._connection, plan, chunk, prefix, stop)
+    def stream(self, plan: Plan, chunk: Chunk, block: Block, stop: Stop) -> "Stream":
+        return Stream(self._source, self._connection, plan, chunk, block, stop)
 
     def check_schema(self, plan: Plan) -> None:
         """Raise SchemaChanged if a planned column is gone or of another type."""
@@ -127,11 +126,12 @@ class Stream:
     """One chunk's rows."""
 
     def __init__(
-        self, source: Source, connection: sqlite3.Connection, plan: Plan, chunk: Chunk, prefix: Prefix, stop: Stop
+        self, source: Source, connection: sqlite3.Connection, plan: Plan, chunk: Chunk, block: Block, stop: Stop
     ) -> None:
-        self._source, self._connection, self._plan, self._chunk, self._stop = source, connection, plan, chunk, stop
+        self._source, self._connection, self._plan, self._chunk = source, connection, plan, chunk
+        self._block, self._stop = block, stop
         encoders = {column.name: catalog.encoder(column, plan.format) for column in plan.columns}
-        self._encoded = encoding.Rows(f"{source.where}, {plan.relation}", encoders, plan.format, prefix)
+        self._encoded = encoding.Rows(f"{source.where}, {plan.relation}", encoders, plan.format)
         self.rows = 0
 
     def __iter__(self) -> Iterator[Block]:
@@ -147,30 +147,21 @@ class Stream:
             connection.set_progress_handler(None, 0)
 
     def _blocks(self) -> Iterator[Block]:
-        message, stop = self._encoded.message, self._stop
-        cursor = self._connection.execute(planner.select(self._plan, self._chunk))
-        block: list[bytes] = []
-        size = rows = 0
-        try:
-            for row in cursor:
-                try:
-                    data = message(row)
-                except errors.SourceError as error:
-                    raise errors.SourceError(f"{error}{self._which(rows + len(block))}") from error
-                block.append(data)
-                size += len(data)
-                if size > BLOCK_BYTES:
-                    stop.check()
-                    yield block
-                    rows += len(block)
-                    block.clear()
-                    size = 0
-        finally:
-            cursor.close()
-        if block:
-            yield block
-            rows += len(block)
+        rows = 0
+        with closing(self._connection.execute(planner.select(self._plan, self._chunk))) as cursor:
+            for block in self._block.batches(self._messages(cursor)):
+                rows += block.rows
+                self._stop.check()
+                yield block
         self.rows = rows
+
+    def _messages(self, cursor: sqlite3.Cursor) -> Iterator[bytes]:
+        message = self._encoded.message
+        for number, row in enumerate(cursor):
+            try:
+                yield message(row)
+            except errors.SourceError as error:
+                raise errors.SourceError(f"{error}{self._which(number)}") from error
 
     def _which(self, number: int) -> str:
         """The rowid of the row that was refused, as a sentence; nothing where there is none."""

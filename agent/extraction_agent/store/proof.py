@@ -12,6 +12,7 @@ from extraction_agent.copyio import CopyIn, CopyOut
 from extraction_agent.model import Format
 from extraction_agent.store.store import Extraction, Store
 from extraction_agent.waiting import Socket, Stop
+from extraction_agent.walker import Block
 
 _QUERIES = "extraction_agent.store.queries"
 PLACE_BYTES = (4 + 6) + (4 + 4)  # a ctid and a tableoid at the end of a message
@@ -53,10 +54,16 @@ class Record:
 
 
 class Proof:
-    """The rows of one extraction. columns: those of a stored row in the order they were sent."""
+    """The rows of one extraction.
 
-    def __init__(self, store: Store, extraction: Extraction, columns: q.Composed, stop: Stop) -> None:
+    columns: those of a stored row in the order they were sent. prefix_bytes: what stands in a message before its own.
+    """
+
+    def __init__(
+        self, store: Store, extraction: Extraction, columns: q.Composed, prefix_bytes: int, stop: Stop
+    ) -> None:
         self._connection, self._extraction, self._columns = store.connection, extraction, columns
+        self._prefix_bytes = prefix_bytes
         format_ = extraction.plan.format
         self._parts = {
             "columns": columns,
@@ -75,13 +82,14 @@ class Proof:
 
     def rows(self) -> CopyOut:
         """All rows, in one scan."""
-        return self._copy_out("stored_rows")
+        return self._copy_out("stored_rows", Block(skip=self._prefix_bytes))
 
     def suspects(self, chunks: Iterable[int | None]) -> CopyOut:
         """Rows of some chunks (None: of no chunk), a Place at each message's end and two in its count of fields."""
         listed = list(chunks)
         numbers = q.Literal([number for number in listed if number is not None])
-        return self._copy_out("suspect_rows", chunks=numbers, with_null=q.Literal(None in listed))
+        block = Block(skip=self._prefix_bytes, tail=PLACE_BYTES)
+        return self._copy_out("suspect_rows", block, chunks=numbers, with_null=q.Literal(None in listed))
 
     def digests(self, chunk_no: int) -> bytes | None:
         """The kept half of each row's digest, as written with the chunk."""
@@ -124,9 +132,9 @@ class Proof:
             composed = q.SQL(sql.load(_QUERIES, query)).format(columns=self._own_columns())
             return [Record.of(self._extraction, text) for (text,) in self._connection.execute(composed)]
 
-    def _copy_out(self, query: str, **more: q.Composable) -> CopyOut:
+    def _copy_out(self, query: str, block: Block, **more: q.Composable) -> CopyOut:
         statement = q.SQL(sql.load(_QUERIES, query)).format(**self._parts, **more)
-        return CopyOut(self._connection.pgconn, statement.as_bytes(self._connection), self._socket)
+        return CopyOut(self._connection.pgconn, statement.as_bytes(self._connection), self._socket, block)
 
     def _own_columns(self) -> q.Composed:
         return q.SQL(", ").join(q.Identifier(column.name) for column in self._extraction.plan.columns)

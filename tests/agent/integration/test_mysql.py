@@ -16,6 +16,7 @@ from extraction_agent.sources import open_source
 from extraction_agent.sources.mysql_connection import Address
 from extraction_agent.sources.protocol import Planned, Session
 from extraction_agent.waiting import Stop
+from extraction_agent.walker import Block
 from mariadb import MariaDB
 from support import Database, extract
 
@@ -312,7 +313,7 @@ def begun(large: MariaDB, stop: Stop) -> tuple[Session, Iterator[Any]]:
     source = open_source(large.url)
     planned = source.plan(Definition(table="item", consistency=Consistency.SNAPSHOT), 1000, None)
     session = source.session(None)
-    stream = iter(session.stream(planned.plan, planned.chunks[0], (), stop))
+    stream = iter(session.stream(planned.plan, planned.chunks[0], Block(), stop))
     assert next(stream)
     return session, stream
 
@@ -350,7 +351,7 @@ def test_a_stop_while_the_server_computes(mariadb: MariaDB, stop: Stop) -> None:
     timer.start()
     begin = time.monotonic()
     with pytest.raises(errors.Cancelled):
-        list(session.stream(slow, Chunk(), (), stop))
+        list(session.stream(slow, Chunk(), Block(), stop))
     assert 0.2 < time.monotonic() - begin < 1.3
     timer.join()
     session.close()
@@ -392,8 +393,8 @@ def taken(mariadb: MariaDB, planned: Planned) -> list[tuple[int, bool]]:
     with closing(Stop()) as stop, closing(open_source(mariadb.url).session(None)) as session:
         found = []
         for chunk in planned.chunks:
-            for block in session.stream(planned.plan, chunk, (), stop):
-                found += [(json.loads(bytes(message)[6:])["id"], chunk.window) for message in block]
+            for block in session.stream(planned.plan, chunk, Block(), stop):
+                found += [(json.loads(bytes(message)[6:])["id"], chunk.window) for message in block.messages()]
         return found
 
 

@@ -16,6 +16,7 @@ from extraction_agent.model import Consistency, Definition, Format
 from extraction_agent.sources import open_source
 from extraction_agent.sources.protocol import Planned
 from extraction_agent.waiting import Stop
+from extraction_agent.walker import Block
 from support import Database, extract
 
 
@@ -245,7 +246,7 @@ def test_rows_are_not_lost_to_a_rewrite_that_a_chunk_waited_for(source: Database
             return sum(1 for _row in copy)
 
     def copy_ours() -> int:
-        stream = session.stream(planned.plan, planned.chunks[0], (), Stop())
+        stream = session.stream(planned.plan, planned.chunks[0], Block(), Stop())
         for _block in stream:
             pass
         return stream.rows

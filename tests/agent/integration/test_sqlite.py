@@ -18,6 +18,7 @@ from extraction_agent.model import Chunk, Consistency, Definition, Format
 from extraction_agent.sources import open_source
 from extraction_agent.sources.protocol import Planned
 from extraction_agent.waiting import Stop
+from extraction_agent.walker import Block
 from support import Database, extract
 
 
@@ -44,8 +45,8 @@ class File:
             return [
                 (next(iter(json.loads(bytes(message)[6:]).values())), chunk.window)
                 for chunk in planned.chunks
-                for block in session.stream(planned.plan, chunk, (), stop)
-                for message in block
+                for block in session.stream(planned.plan, chunk, Block(), stop)
+                for message in block.messages()
             ]
 
 
@@ -216,7 +217,7 @@ def test_a_stop_while_it_computes(file: File) -> None:
         timer.start()
         begin = time.monotonic()
         with pytest.raises(errors.Cancelled):
-            list(session.stream(planned.plan.model_copy(update={"relation": endless}), Chunk(), (), stop))
+            list(session.stream(planned.plan.model_copy(update={"relation": endless}), Chunk(), Block(), stop))
         assert 0.1 < time.monotonic() - begin < 1.2
         timer.join()
 

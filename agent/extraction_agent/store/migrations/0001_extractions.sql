@@ -46,8 +46,8 @@ CREATE TABLE extraction_chunks (
     backend_start timestamptz,
     rows bigint,
     bytes bigint,
-    hash bigint,                                 -- sum of the rows' xxh3_64, modulo 2^64
-    digests bytea,                               -- the first 4 bytes of each row's xxh3_64
+    hash bigint,                                 -- sum of the rows' xxh64, modulo 2^64
+    digests bytea,                               -- the first 4 bytes of each row's xxh64
     window_digests bytea,                        -- of an overlapping run's window: what its watermark will keep
     started_at timestamptz,
     finished_at timestamptz,

@@ -1,0 +1,187 @@
+"""Rows in blocks, as walker.zig fills them: the one place where something is done for each row.
+
+The library beside this file is compiled when the package is built (hatch_build.py).
+"""
+
+import ctypes
+import sys
+from array import array
+from collections.abc import Iterable, Iterator
+from enum import IntEnum
+from pathlib import Path
+
+from psycopg import pq
+from psycopg.pq.abc import PGconn
+
+BLOCK_BYTES = 64 * 1024  # measured against 16, 256 and 1024 KiB: docs/benchmarks.md
+_ROOM_BYTES = 2 * BLOCK_BYTES
+_MOST_ROWS = 8192  # of a block
+_COUNT_BYTES = 2  # a message begins with its count of fields
+
+
+class Outcome(IntEnum):
+    """Why a block was filled no further."""
+
+    FILLED = 0
+    WAIT = 1  # nothing more has come yet
+    ENDED = 2
+    FAILED = 3  # the connection's result tells why
+    MALFORMED = 4  # not a binary COPY
+
+
+class _Libpq(ctypes.Structure):
+    """Functions of the libpq that psycopg uses."""
+
+    _fields_ = tuple((name, ctypes.c_void_p) for name in ("get_copy_data", "consume_input", "free"))
+
+    @classmethod
+    def of_the_driver(cls) -> "_Libpq":
+        """A library is searched together with its dependencies, so wherever the driver's wheel has put its libpq."""
+        driver = ctypes.CDLL(sys.modules[pq.PGconn.__module__].__file__)
+        names = ("PQgetCopyData", "PQconsumeInput", "PQfreemem")
+        return cls(*(ctypes.cast(getattr(driver, name), ctypes.c_void_p) for name in names))
+
+
+_libpq = _Libpq.of_the_driver()
+_libpq_at = ctypes.addressof(_libpq)
+
+
+class Block(ctypes.Structure):
+    """Rows one after another as messages of PostgreSQL's binary COPY, with a digest of each; filled again and again.
+
+    A digest is the xxh64 of a row's own fields as they are in its message: without the count of fields and what the
+    store keeps besides.
+    """
+
+    _fields_ = (
+        ("_data", ctypes.c_void_p),
+        ("_capacity", ctypes.c_size_t),
+        ("used", ctypes.c_size_t),  # bytes
+        ("_digests", ctypes.c_void_p),
+        ("_halves", ctypes.c_void_p),
+        ("_ends", ctypes.c_void_p),
+        ("_most_rows", ctypes.c_size_t),
+        ("rows", ctypes.c_size_t),
+        ("sum", ctypes.c_uint64),  # of the digests, modulo 2^64
+        ("_prefix", ctypes.c_char_p),
+        ("_prefix_bytes", ctypes.c_size_t),
+        ("_prefix_fields", ctypes.c_uint16),
+        ("_begun", ctypes.c_bool),
+        ("_skip", ctypes.c_size_t),
+        ("_tail", ctypes.c_size_t),
+        ("longest", ctypes.c_size_t),  # bytes of the longest row so far
+        ("_waiting", ctypes.c_void_p),
+        ("_waiting_bytes", ctypes.c_size_t),
+        ("_waiting_from", ctypes.c_size_t),
+    )
+
+    def __init__(self, prefix: tuple[bytes, ...] = (), skip: int = 0, tail: int = 0) -> None:
+        """prefix: fields to put before each row's own. skip, tail: bytes around a row's own fields, as the store has it."""
+        super().__init__(_most_rows=_MOST_ROWS, _skip=_COUNT_BYTES + skip, _tail=tail)
+        fields = b"".join(prefix)
+        self._prefix, self._prefix_bytes, self._prefix_fields = fields, len(fields), len(prefix)
+        self._words = array("Q", bytes(8 * _MOST_ROWS))
+        self._kept, self._edges = (array("I", bytes(4 * _MOST_ROWS)) for _ in range(2))
+        self._digests, self._halves, self._ends = (
+            memory.buffer_info()[0] for memory in (self._words, self._kept, self._edges)
+        )
+        self._make_room(_ROOM_BYTES)
+        self._at = ctypes.addressof(self)
+
+    @property
+    def data(self) -> memoryview:
+        """The rows' messages, until the block is filled again."""
+        return self._room[: self.used]
+
+    @property
+    def digests(self) -> "array[int]":
+        return self._words[: self.rows]
+
+    @property
+    def halves(self) -> "array[int]":
+        """The half of each row's digest that is kept."""
+        return self._kept[: self.rows]
+
+    def messages(self) -> Iterator[memoryview]:
+        """Each row, until the block is filled again."""
+        start = 0
+        for end in self._edges[: self.rows]:
+            yield self._room[start:end]
+            start = end
+
+    def drain(self, connection: PGconn) -> Outcome:
+        """Add what a COPY TO STDOUT has sent, up to some BLOCK_BYTES or one longer row. Never waits."""
+        pointer = connection.pgconn_ptr  # type: ignore[attr-defined] # public in every implementation but the protocol
+        outcome = Outcome(_library.drain(self._at, pointer, _libpq_at, BLOCK_BYTES))
+        while outcome is Outcome.FILLED and not self.rows:
+            self._make_room(self._waiting_bytes + self._prefix_bytes)
+            outcome = Outcome(_library.drain(self._at, pointer, _libpq_at, BLOCK_BYTES))
+        return outcome
+
+    def begin(self) -> None:
+        """Expect a new stream."""
+        self._begun = False
+        self.longest = 0
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget the rows, to be filled again."""
+        self.used = self.rows = self.sum = 0
+
+    def end(self) -> None:
+        """Give back what a long row has taken, and one that found no room."""
+        _library.release(self._at, _libpq_at)
+        if self._capacity > _ROOM_BYTES:
+            self._make_room(_ROOM_BYTES)
+
+    def batches(self, messages: Iterable[bytes]) -> Iterator["Block"]:
+        """Yield the block for every some BLOCK_BYTES of messages that a source has encoded itself."""
+        batch: list[bytes] = []
+        size = 0
+        for message in messages:
+            batch.append(message)
+            size += len(message)
+            if size > BLOCK_BYTES or len(batch) == _MOST_ROWS:
+                yield self._take(batch, size)
+                batch.clear()
+                size = 0
+        if batch:
+            yield self._take(batch, size)
+
+    def _take(self, batch: list[bytes], size: int) -> "Block":
+        needed = size + len(batch) * self._prefix_bytes
+        if needed > self._capacity:
+            self._make_room(needed)
+        self.clear()
+        if not _library.take(self._at, b"".join(batch), size):
+            raise AssertionError("room was made for these rows")
+        return self
+
+    def sift(self, taken: "array[int]", met: "array[int]") -> None:
+        """Drop the rows whose digests are among those taken (sorted). Each drops one row; met: a byte for each that has."""
+        _library.sift(self._at, taken.buffer_info()[0], met.buffer_info()[0], len(taken))
+
+    def _make_room(self, size: int) -> None:
+        self._memory = bytearray(size)
+        self._room = memoryview(self._memory)
+        self._data = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
+        self._capacity = size
+
+
+def sort(digests: "array[int]") -> None:
+    """Sort in place."""
+    _library.sort(digests.buffer_info()[0], len(digests))
+
+
+def _load() -> ctypes.CDLL:
+    library = ctypes.CDLL(str(Path(__file__).with_name("libwalker.so")))
+    pointer, size = ctypes.c_void_p, ctypes.c_size_t
+    library.drain.argtypes, library.drain.restype = (pointer, pointer, pointer, size), ctypes.c_int
+    library.take.argtypes, library.take.restype = (pointer, ctypes.c_char_p, size), ctypes.c_bool
+    library.release.argtypes, library.release.restype = (pointer, pointer), None
+    library.sift.argtypes, library.sift.restype = (pointer, pointer, pointer, size), None
+    library.sort.argtypes, library.sort.restype = (pointer, size), None
+    return library
+
+
+_library = _load()

@@ -1,0 +1,166 @@
+//! The one loop over single rows. It takes rows from libpq or from memory as messages of PostgreSQL's binary COPY, puts
+//! the chunk's own fields before each, and digests each: what Python would spend most of a relay's time on.
+
+const std = @import("std");
+const Digest = std.hash.XxHash64;
+
+const signature = "PGCOPY\n\xff\r\n\x00";
+const header_bytes = signature.len + 8; // flags, length of the extension
+
+const Outcome = enum(c_int) { filled, wait, ended, failed, malformed };
+
+/// Functions of the libpq that psycopg has loaded.
+const Libpq = extern struct {
+    get_copy_data: *const fn (*anyopaque, *?[*]u8, c_int) callconv(.c) c_int,
+    consume_input: *const fn (*anyopaque) callconv(.c) c_int,
+    free: *const fn (?*anyopaque) callconv(.c) void,
+};
+
+/// Rows one after another. Laid out as walker.py's Block, which owns the memory.
+const Block = extern struct {
+    data: [*]u8,
+    capacity: usize,
+    used: usize,
+    digests: [*]u64,
+    halves: [*]u32, // of the digests: what is kept of each
+    ends: [*]u32, // where in `data` each row ends
+    most_rows: usize,
+    rows: usize,
+    sum: u64, // of the digests, modulo 2^64
+    prefix: [*]const u8, // fields to put before each row's own
+    prefix_bytes: usize,
+    prefix_fields: u16,
+    begun: bool, // the stream's header has passed
+    skip: usize, // bytes at a message's beginning that its digest leaves out
+    tail: usize, // bytes at its end
+    longest: usize, // bytes of the longest message so far
+    waiting: ?[*]u8, // libpq's last message, until it has found room
+    waiting_bytes: usize,
+    waiting_from: usize, // where its row begins
+
+    /// Add one message. Returns false if there is no room.
+    fn add(block: *Block, message: []const u8) bool {
+        const size = message.len + block.prefix_bytes;
+        if (block.rows == block.most_rows or block.capacity - block.used < size) return false;
+        const out = block.data[block.used..][0..size];
+        const fields = std.mem.readInt(u16, message[0..2], .big);
+        std.mem.writeInt(u16, out[0..2], fields + block.prefix_fields, .big);
+        @memcpy(out[2..][0..block.prefix_bytes], block.prefix[0..block.prefix_bytes]);
+        @memcpy(out[2 + block.prefix_bytes ..], message[2..]);
+        const end = message.len - @min(block.tail, message.len);
+        const digest = Digest.hash(0, message[@min(block.skip, end)..end]); // shorter: not a row of ours
+        block.digests[block.rows] = digest;
+        block.halves[block.rows] = @truncate(digest);
+        block.sum +%= digest;
+        block.used += size;
+        block.ends[block.rows] = @intCast(block.used);
+        block.rows += 1;
+        return true;
+    }
+};
+
+/// Add what a COPY TO STDOUT has sent, up to some `enough` bytes. Never waits.
+/// `filled` without a row: the next one needs more room, as told by `waiting_bytes`.
+export fn drain(block: *Block, connection: *anyopaque, libpq: *const Libpq, enough: usize) Outcome {
+    if (block.waiting != null and !settle(block, libpq)) return .filled;
+    var asked = false; // the socket had nothing more
+    while (block.used < enough) {
+        const length = libpq.get_copy_data(connection, &block.waiting, 1);
+        if (length < 0) return if (length == -1) .ended else .failed;
+        if (length == 0) {
+            if (asked) return .wait;
+            if (libpq.consume_input(connection) == 0) return .failed;
+            asked = true;
+            continue;
+        }
+        asked = false;
+        block.waiting_bytes = @intCast(length);
+        block.waiting_from = 0;
+        if (!block.begun) {
+            if (!std.mem.startsWith(u8, block.waiting.?[0..block.waiting_bytes], signature)) return .malformed;
+            block.begun = true;
+            block.waiting_from = header_bytes; // the first row, or the trailer, comes with it
+        }
+        if (!settle(block, libpq)) return .filled;
+    }
+    return .filled;
+}
+
+/// Add libpq's last message and give it back. Returns false if there is no room.
+fn settle(block: *Block, libpq: *const Libpq) bool {
+    const row = block.waiting.?[block.waiting_from..block.waiting_bytes];
+    const trailer = row.len < 2 or (row[0] == 0xff and row[1] == 0xff);
+    if (!trailer and !block.add(row)) return false;
+    block.longest = @max(block.longest, row.len);
+    release(block, libpq);
+    return true;
+}
+
+/// Give back a message that found no room.
+export fn release(block: *Block, libpq: *const Libpq) void {
+    if (block.waiting) |message| libpq.free(message);
+    block.waiting = null;
+}
+
+/// Add rows that lie in memory one after another. Returns false if they do not fit.
+export fn take(block: *Block, rows: [*]const u8, bytes: usize) bool {
+    var left = rows[0..bytes];
+    while (left.len > 0) {
+        const size = length_of(left);
+        if (!block.add(left[0..size])) return false;
+        left = left[size..];
+    }
+    return true;
+}
+
+/// Bytes of the first of many rows: a count of fields, then the length of each (-1: NULL) and its value.
+fn length_of(rows: []const u8) usize {
+    var at: usize = 2;
+    for (0..std.mem.readInt(u16, rows[0..2], .big)) |_| {
+        const length = std.mem.readInt(i32, rows[at..][0..4], .big);
+        at += 4 + @as(usize, @intCast(@max(length, 0)));
+    }
+    return at;
+}
+
+/// Drop the rows whose digests are among those taken; each of these drops one row, then it is met.
+export fn sift(block: *Block, taken: [*]const u64, met: [*]bool, count: usize) void {
+    const known = taken[0..count];
+    var start: usize = 0; // of the row looked at
+    var kept: usize = 0;
+    block.used = 0;
+    for (block.digests[0..block.rows], block.ends[0..block.rows]) |digest, end| {
+        const size = end - start;
+        if (meet(known, met, digest)) {
+            block.sum -%= digest;
+        } else {
+            std.mem.copyForwards(u8, block.data[block.used..][0..size], block.data[start..end]);
+            block.used += size;
+            block.digests[kept] = digest;
+            block.halves[kept] = @truncate(digest);
+            block.ends[kept] = @intCast(block.used);
+            kept += 1;
+        }
+        start = end;
+    }
+    block.rows = kept;
+}
+
+fn meet(known: []const u64, met: [*]bool, digest: u64) bool {
+    var at = std.sort.lowerBound(u64, known, digest, compare);
+    while (at < known.len and known[at] == digest) : (at += 1) {
+        if (met[at]) continue;
+        met[at] = true;
+        return true;
+    }
+    return false;
+}
+
+fn compare(digest: u64, other: u64) std.math.Order {
+    return std.math.order(digest, other);
+}
+
+/// Sort digests in place.
+export fn sort(digests: [*]u64, count: usize) void {
+    std.sort.pdq(u64, digests[0..count], {}, std.sort.asc(u64));
+}
