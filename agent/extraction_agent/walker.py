@@ -76,7 +76,7 @@ class Block(ctypes.Structure):
     )
 
     def __init__(self, prefix: tuple[bytes, ...] = (), skip: int = 0, tail: int = 0) -> None:
-        """prefix: fields to put before each row's own. skip, tail: bytes around a row's own fields, as the store has it."""
+        """prefix: fields to put before each row's own. skip, tail: bytes of stored fields before and after a row's own."""
         super().__init__(_most_rows=_MOST_ROWS, _skip=_COUNT_BYTES + skip, _tail=tail)
         fields = b"".join(prefix)
         self._prefix, self._prefix_bytes, self._prefix_fields = fields, len(fields), len(prefix)
@@ -158,7 +158,7 @@ class Block(ctypes.Structure):
         return self
 
     def sift(self, taken: "array[int]", met: "array[int]") -> None:
-        """Drop the rows whose digests are among those taken (sorted). Each drops one row; met: a byte for each that has."""
+        """Drop the rows whose digests are among those taken, sorted. Each drops one row; met has a byte for each."""
         _library.sift(self._at, taken.buffer_info()[0], met.buffer_info()[0], len(taken))
 
     def _make_room(self, size: int) -> None:
