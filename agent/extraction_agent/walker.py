@@ -76,7 +76,7 @@ class Block(ctypes.Structure):
     )
 
     def __init__(self, prefix: tuple[bytes, ...] = (), skip: int = 0, tail: int = 0) -> None:
-        """prefix: fields to put before each row's own. skip, tail: bytes of stored fields before and after a row's own."""
+        """prefix: fields to put before each row's own. skip, tail: bytes of stored fields before and after those."""
         super().__init__(_most_rows=_MOST_ROWS, _skip=_COUNT_BYTES + skip, _tail=tail)
         fields = b"".join(prefix)
         self._prefix, self._prefix_bytes, self._prefix_fields = fields, len(fields), len(prefix)
