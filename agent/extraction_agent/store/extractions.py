@@ -84,11 +84,11 @@ class Extractions(StoreConnection):
         ranges = [Jsonb(chunk.model_dump(mode="json", exclude_defaults=True)) for chunk in chunks]
         self._run("insert_chunks", extraction_id=extraction_id, first=first, ranges=ranges)
         if len(chunks) > 1:
-            self._create_part(extraction_id, target, format_.extraction_column)
+            self._create_part(extraction_id, target, format_)
         queue.defer(self.connection, ((extraction_id, first + number) for number in range(len(chunks))))
 
-    def _create_part(self, extraction_id: int, target: str, column: str) -> None:
-        """An empty table of the target's shape for one extraction."""
+    def _create_part(self, extraction_id: int, target: str, format_: model.Format) -> None:
+        """An empty table of the target's shape for one extraction, whose records all bear this transaction's time."""
         name = f"e{extraction_id}"
         part = q.Identifier("extraction_parts", name)
         table = sql.trusted(target)
@@ -97,11 +97,14 @@ class Extractions(StoreConnection):
         self._compose(
             "own_part",
             part=part,
-            column=q.Identifier(column),
+            column=q.Identifier(format_.extraction_column),
             constraint=q.Identifier(f"{name}_owner"),
             extraction_id=q.Literal(extraction_id),
         )
-        self._run("set_part", extraction_id=extraction_id, part=part.as_string(self.connection))
+        row = self._one("set_part", extraction_id=extraction_id, part=part.as_string(self.connection))
+        assert row is not None
+        if format_ is model.Format.JSON:
+            self._compose("date_part", part=part, moment=q.Literal(row[0]))
 
     def _clear(self, extraction_id: int) -> bool:
         """End its attempts, let none begin, drop its jobs and its part; inside a transaction. False: it is over."""

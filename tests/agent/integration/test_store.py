@@ -116,3 +116,12 @@ def test_a_part_is_not_indexed_before_it_can_be_attached(items: Database, store:
         assert store.value(built) == 0, "the index was being built before the table was to be had"
     thread.join(30)
     assert store.value("SELECT count(*) FROM extraction_data WHERE extraction_id = %(n)s", {"n": done[0]}) == ROWS
+
+
+def test_all_records_of_an_extraction_bear_one_time(items: Database, store: Database) -> None:
+    before = store.value("SELECT now()")
+    extraction = extract(items.url, store, CHUNKS)
+    times = "SELECT count(DISTINCT chunk_no), min(extracted_at), max(extracted_at) FROM extraction_data"
+    ((chunks, first, last),) = store.rows(f"{times} WHERE extraction_id = {extraction}")
+    assert chunks > 1
+    assert before < first == last < store.value("SELECT now()")

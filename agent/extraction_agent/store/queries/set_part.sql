@@ -1,1 +1,1 @@
-UPDATE extractions SET part = %(part)s, attached = false WHERE id = %(extraction_id)s
+UPDATE extractions SET part = %(part)s, attached = false WHERE id = %(extraction_id)s RETURNING now()
