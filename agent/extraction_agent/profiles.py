@@ -30,7 +30,7 @@ class Batch(Strict):
     method: Literal["copy", "insert"] = Field(
         "copy", description="copy: one COPY and one commit a chunk; insert: one INSERT and one commit a row"
     )
-    chunk_rows: int = Field(250_000, ge=1, le=100_000_000, description="rows a chunk aims at")
+    chunk_rows: int = Field(150_000, ge=1, le=100_000_000, description="rows a chunk aims at")
 
 
 class Pool(Strict):
