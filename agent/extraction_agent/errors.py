@@ -58,5 +58,16 @@ class Conflict(ExtractionError):
     """Another extraction of the config is not finished, or another session is at this one."""
 
 
+class Busy(ExtractionError):
+    """All threads have work and the queue behind them is full; nothing was begun."""
+
+    transient = True
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        """retry_after: seconds after which another try makes sense."""
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class VerificationFailed(ExtractionError):
     """The records in the store differ from the manifest."""

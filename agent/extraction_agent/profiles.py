@@ -34,9 +34,41 @@ class Batch(Strict):
 
 
 class Pool(Strict):
-    """The pool of connections to the store."""
+    """The daemon's pool of connections to the store."""
 
-    maximum: int = Field(10, ge=2, le=1000, description="connections at most")
+    maximum: int = Field(50, ge=2, le=1000, description="connections at most")
+    minimum_idle: int = Field(20, ge=0, le=1000, description="connections kept open for the next who asks")
+    connection_timeout_seconds: float = Field(30, gt=0, le=600, description="how long one waits for a connection")
+    idle_timeout_seconds: float = Field(600, gt=0, le=86_400, description="after which an idle connection is closed")
+    max_lifetime_seconds: float = Field(1800, gt=0, le=86_400, description="after which a connection is replaced")
+    leak_seconds: float = Field(60, gt=0, le=86_400, description="held for longer, a connection is logged as leaked")
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Pool":
+        if self.minimum_idle > self.maximum:
+            raise ValueError(f"minimum_idle {self.minimum_idle} is more than maximum {self.maximum}")
+        return self
+
+
+class Threads(Strict):
+    """The daemon's threads, in which everything runs that waits for a database."""
+
+    core: int = Field(20, ge=1, le=1000, description="threads that are started before anything is queued")
+    maximum: int = Field(50, ge=1, le=1000, description="threads once the queue is full")
+    queue: int = Field(200, ge=0, le=100_000, description="calls that wait; one more is refused")
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Threads":
+        if self.core > self.maximum:
+            raise ValueError(f"core {self.core} is more than maximum {self.maximum}")
+        return self
+
+
+class Cache(Strict):
+    """The cache of extraction configs."""
+
+    enabled: bool = Field(True, description="false: every read asks the store")
+    ttl_seconds: float = Field(300, gt=0, le=86_400, description="after which an entry is read anew")
 
 
 class Settings(Strict):
@@ -45,6 +77,8 @@ class Settings(Strict):
     reading: Reading = Field(default_factory=Reading)
     batch: Batch = Field(default_factory=Batch)
     pool: Pool = Field(default_factory=Pool)
+    threads: Threads = Field(default_factory=Threads)
+    cache: Cache = Field(default_factory=Cache)
 
     @model_validator(mode="after")
     def _one_way(self) -> "Settings":

@@ -1,0 +1,88 @@
+"""The daemon's configuration: one YAML file under a strict model. What a rollout tunes is not here but in profiles."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, StringConstraints, ValidationError, model_validator
+
+from extraction_agent import errors, profiles
+from extraction_agent.model import Strict
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+
+
+class StoreAddress(Strict):
+    """Where the store is."""
+
+    url: str = Field(description="postgresql://user@host/database, without a password")
+    secret: Name | None = Field(None, description="the name of the secret that holds its password")
+
+
+class Tls(Strict):
+    """The API's certificate."""
+
+    certificate: Path = Field(description="PEM file: the certificate, then those that vouch for it")
+    key: Path = Field(description="PEM file: its private key")
+
+
+class Api(Strict):
+    """The HTTP interface."""
+
+    listen: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8470, ge=0, le=65535, description="0: any free one, told in the log")
+    tls: Tls | None = Field(None, description="without it, listen on loopback only")
+    body_limit_bytes: int = Field(1_048_576, ge=1024, le=67_108_864, description="a longer request body is refused")
+    page_limit: int = Field(1000, ge=1, le=10_000, description="rows of one page at most")
+    rate_per_second: float = Field(100, gt=0, le=100_000, description="requests of one token, on average")
+    burst: int = Field(200, ge=1, le=100_000, description="requests of one token at once")
+
+    @model_validator(mode="after")
+    def _safe(self) -> "Api":
+        if self.tls is None and self.listen not in {"127.0.0.1", "::1", "localhost"}:
+            raise ValueError(f"tokens would pass in clear: listen on 127.0.0.1 instead of {self.listen}, or give tls")
+        return self
+
+
+class CacheAddress(Strict):
+    """Where cached configs are."""
+
+    redis_url: str | None = Field(None, description="redis://host/0, rediss:// with TLS; without it in this process")
+    secret: Name | None = Field(None, description="the name of the secret that holds Redis's password")
+
+
+class Sources(Strict):
+    """Which sources may be read."""
+
+    schemes: tuple[Literal["postgresql", "mysql", "mariadb", "sqlite"], ...] = Field(
+        ("postgresql", "mysql", "mariadb"), description="kinds of sources the API accepts"
+    )
+    hosts: tuple[str, ...] | None = Field(None, description="hosts the API accepts, * for any letters; none: all")
+
+
+class Config(Strict):
+    """A configuration file."""
+
+    store: StoreAddress
+    profile: str = Field("optimized", description="a shipped profile's name, or the path of a profile file")
+    api: Api = Field(default_factory=Api)
+    cache: CacheAddress = Field(default_factory=CacheAddress)
+    sources: Sources = Field(default_factory=Sources)
+    drain_seconds: float = Field(30, gt=0, le=3600, description="how long a stop waits for what is under way")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
+
+
+def load(path: Path) -> Config:
+    """Read a configuration file. Raises UsageError that names the wrong key and the nearest right one."""
+    try:
+        data: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise errors.UsageError(f"The configuration {path} cannot be read: {error.strerror}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise errors.UsageError(f"The configuration {path} is not YAML: {' '.join(str(error).split())}.") from error
+    if not isinstance(data, dict):
+        raise errors.UsageError(f"The configuration {path} is not a mapping; it needs at least store: {{url: …}}.")
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        raise errors.UsageError(f"The configuration {path}: {profiles.explain(error, Config)}") from error
