@@ -39,6 +39,7 @@ class Endings(Extractions):
                 self._compose("attach_part", part=part, target=target)
             self._run("save_watermark", extraction_id=extraction_id)
             self._run("finish_extraction", extraction_id=extraction_id)
+            self._run("drop_jobs", extraction_id=extraction_id)  # second ones, of attempts that were lost
         return True
 
     def _all_done(self, extraction_id: int) -> bool:
