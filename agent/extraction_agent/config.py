@@ -4,18 +4,47 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
 
-from extraction_agent import errors, profiles
+from extraction_agent import errors, postgres, profiles, secrets
 from extraction_agent.model import Strict
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
+def _without_password(url: str) -> str:
+    """This file may be read by many, and is printed."""
+    try:
+        _, password = secrets.split(url)
+    except errors.UsageError as error:
+        raise ValueError(str(error).rstrip(".")) from None
+    if password is not None:
+        raise ValueError("it holds a password: put that into a secret and name the secret beside it")
+    return url
+
+
+def _of_a_store(url: str) -> str:
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise ValueError("it is postgresql://user@host/database; this one begins otherwise")
+    try:
+        postgres.address(url, "store")
+    except errors.UsageError as error:
+        raise ValueError(str(error).rstrip(".")) from None
+    return url
+
+
+def _of_redis(url: str) -> str:
+    if not url.startswith(("redis://", "rediss://")):
+        raise ValueError("it is redis://host/0, or rediss:// with TLS; this one begins otherwise")
+    return url
+
+
 class StoreAddress(Strict):
     """Where the store is."""
 
-    url: str = Field(description="postgresql://user@host/database, without a password")
+    url: Annotated[str, AfterValidator(_without_password), AfterValidator(_of_a_store)] = Field(
+        description="postgresql://user@host/database, without a password"
+    )
     secret: Name | None = Field(None, description="the name of the secret that holds its password")
 
 
@@ -47,7 +76,9 @@ class Api(Strict):
 class CacheAddress(Strict):
     """Where cached configs are."""
 
-    redis_url: str | None = Field(None, description="redis://host/0, rediss:// with TLS; without it in this process")
+    redis_url: Annotated[str, AfterValidator(_without_password), AfterValidator(_of_redis)] | None = Field(
+        None, description="redis://host/0, rediss:// with TLS; without it in this process"
+    )
     secret: Name | None = Field(None, description="the name of the secret that holds Redis's password")
 
 

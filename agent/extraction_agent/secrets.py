@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
 from extraction_agent import errors
 
 _ENVIRONMENT = "EXTRACTION_SECRET_"
+_SHORTEST_HIDDEN = 4  # letters: hiding each "a" would hide nothing and spoil the logs
 _PARAMETERS = {"password", "passwd", "sslpassword"}
 
 
@@ -51,9 +52,23 @@ def resolve(name: str) -> str:
     variable = _ENVIRONMENT + name.upper().replace("-", "_")
     directory = os.environ.get("CREDENTIALS_DIRECTORY")
     if directory and (path := Path(directory) / name).is_file():
-        return path.read_text(encoding="utf-8").rstrip("\n")
+        return _remember(path.read_text(encoding="utf-8").rstrip("\n"))
     if variable in os.environ:
-        return os.environ[variable]
+        return _remember(os.environ[variable])
     raise errors.UsageError(
         f"The secret {name} is not here: set {variable}, or give it as a systemd credential (LoadCredential={name}:…)."
     )
+
+
+_known: set[str] = set()
+
+
+def known() -> frozenset[str]:
+    """Secrets this process has read, as they are and as a URL holds them: what no log may contain."""
+    return frozenset(_known)
+
+
+def _remember(secret: str) -> str:
+    if len(secret) >= _SHORTEST_HIDDEN:
+        _known.update((secret, quote(secret, safe="")))
+    return secret

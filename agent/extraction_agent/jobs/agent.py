@@ -36,6 +36,7 @@ from extraction_agent.store.store import Extraction
 log = logging.getLogger(__name__)
 
 _FETCHED_AHEAD = 1  # jobs that wait in the agent, so that a thread that has done a chunk begins the next at once
+_LOOK = 0.1  # s, between two looks at whether the chunks in flight are done
 _QUEUE_CONNECTIONS = 4  # listener apart: fetch, heartbeat, finish, reap
 
 
@@ -53,6 +54,7 @@ class Agent:
         self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
         self.ended = asyncio.Event()  # an extraction that this agent worked on has ended
         self._stopping = asyncio.Event()
+        self._draining = False
         self._only = extraction_id
         self._width = chunks_in_flight
         self._worker: Worker | None = None
@@ -75,6 +77,22 @@ class Agent:
         """Let go of everything: chunks in flight go back to the queue. From the agent's loop."""
         self._control.stop.request()
         self._stopping.set()
+
+    async def drain(self, seconds: float) -> None:
+        """Begin no other chunk, finish those in flight; what is not done after `seconds` goes back to the queue."""
+        deadline = time.monotonic() + seconds
+        self._draining = True
+        worker = self._worker
+        if worker is not None:
+            worker.shutdown_graceful_timeout = seconds
+            worker.stop()
+        seen_alive = time.monotonic()
+        while self._running and time.monotonic() < deadline:
+            await self._pause(_LOOK)
+            if time.monotonic() - seen_alive > deadlines.HEARTBEAT:
+                await self._sign_of_life(worker)
+                seen_alive = time.monotonic()
+        self.stop()
 
     @property
     def copying(self) -> int:
@@ -115,7 +133,7 @@ class Agent:
 
     async def _supervise(self) -> None:
         failures = 0
-        while not self._stopping.is_set():
+        while not (self._stopping.is_set() or self._draining):
             begun = time.monotonic()
             try:
                 async with self._app.open_async():
@@ -162,6 +180,13 @@ class Agent:
                 self.ended.set()
         finally:
             self._jobs.discard(job_id)
+
+    async def _sign_of_life(self, worker: Worker | None) -> None:
+        """In the place of a worker that gives none while it ends: chunks in flight would be handed on."""
+        if worker is not None and worker.worker_id is not None:
+            alive = self._app.job_manager.update_heartbeat(worker.worker_id)
+            with contextlib.suppress(queue_errors.ProcrastinateException, TimeoutError):
+                await asyncio.wait_for(alive, deadlines.HEARTBEAT)
 
     # Side tasks
 

@@ -1,0 +1,73 @@
+"""`extraction-agent`: its options, and how it ends."""
+
+import argparse
+import asyncio
+import os
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import NoReturn
+
+import yaml
+
+from extraction_agent import errors
+from extraction_agent.daemon import Daemon
+from extraction_agent.interfaces.agent import composition, configuration
+from extraction_agent.interfaces.agent.configuration import Configuration
+from extraction_agent.notify import Systemd
+from extraction_agent.observe import logs
+
+
+def main() -> None:
+    """Run the daemon, or say what is asked; exit with 0 (drained), 1 (it failed) or 2 (the configuration is wrong)."""
+    options = _options().parse_args()
+    try:
+        loaded = configuration.load(options.config)
+        if options.validate_config:
+            print(f"The configuration {options.config} is valid.")  # noqa: T201 - the answer
+        elif options.print_config:
+            yaml.safe_dump(loaded.resolved(), sys.stdout, sort_keys=False, allow_unicode=True)
+        else:
+            logs.to_stderr(loaded.config.log_level)
+            sys.exit(asyncio.run(_live(options.config, loaded)))
+    except errors.ExtractionError as error:
+        _fail(str(error), error.exit_status)
+
+
+async def _live(path: Path, loaded: Configuration) -> int:
+    systemd = Systemd(os.environ, os.getpid())
+    try:
+        components = composition.components(loaded)
+    except errors.ExtractionError as error:
+        systemd.tell(STATUS=str(error))
+        raise
+
+    def load() -> Configuration:
+        wanted = configuration.load(path)
+        wanted.refuse_from(loaded)
+        return wanted
+
+    return await Daemon(loaded, load, components, systemd).run()
+
+
+def _options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="extraction-agent",
+        description="Runs extractions: an HTTP interface, a worker on the store's queue, and what watches over both.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the configuration, a YAML file")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
+        "--validate-config", action="store_true", help="only say whether the file is right; nothing is touched"
+    )
+    instead.add_argument(
+        "--print-config", action="store_true", help="only print the configuration with all defaults; no secret"
+    )
+    parser.add_argument("--version", action="version", version=f"extraction-agent {version('extraction-agent')}")
+    return parser
+
+
+def _fail(message: str, status: int) -> NoReturn:
+    sys.stderr.write(f"{message}\n")
+    sys.exit(status)
