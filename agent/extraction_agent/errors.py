@@ -14,6 +14,14 @@ class UsageError(ExtractionError):
     exit_status = 2
 
 
+class NotFound(UsageError):
+    """There is nothing of that name or number."""
+
+
+class Forbidden(UsageError):
+    """The configuration does not allow what was asked for."""
+
+
 class SourceError(ExtractionError):
     """The source refused or failed in a way that repeating will not mend."""
 

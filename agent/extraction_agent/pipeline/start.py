@@ -1,5 +1,6 @@
 """Begins an extraction: plan, chunks, part and jobs in one transaction; and renews a snapshot that was lost."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,7 +9,7 @@ from extraction_agent.model import Chunk, Consistency, Definition, Format, Statu
 from extraction_agent.pipeline import watermark
 from extraction_agent.profiles import Settings
 from extraction_agent.sources.protocol import Planned, Snapshot, Source
-from extraction_agent.store.store import Extraction, Store
+from extraction_agent.store.store import Config, Extraction, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,9 @@ def _old_way(source: Source, planned: Planned) -> Planned:
     return Planned(planned.plan.model_copy(update=changes), [Chunk()], planned.notes, planned.explain)
 
 
+Also = Callable[[int], None]  # what is written in the transaction that records an extraction, given its number
+
+
 def start(
     store: Store,
     source: Source,
@@ -59,12 +63,40 @@ def start(
     secret: str | None,
     definition: Definition,
     settings: Settings,
+    also: Also | None = None,
 ) -> Started:
     """Plan and record an extraction of the config `name` with its jobs; the config is saved with it or not at all.
 
     source_url: as it is kept, without a password. Raises Conflict, UsageError, SourceError, StoreError.
     """
-    known = store.config(name)
+
+    def save() -> Config:
+        return store.save_config(name, source.kind, source_url, secret, definition)
+
+    return _start(store, source, name, definition, settings, store.config(name), save, also)
+
+
+def start_saved(store: Store, source: Source, config: Config, settings: Settings, also: Also | None = None) -> Started:
+    """The same of a config as it stands in the store. Raises Conflict, too, if it is another by the end of planning."""
+
+    def still() -> Config:
+        store.hold_config(config)
+        return config
+
+    return _start(store, source, config.name, config.definition, settings, config, still, also)
+
+
+def _start(
+    store: Store,
+    source: Source,
+    name: str,
+    definition: Definition,
+    settings: Settings,
+    known: Config | None,
+    settle: Callable[[], Config],
+    also: Also | None,
+) -> Started:
+    """settle: gives the config, inside the transaction."""
     state = None
     if known is not None:
         store.refuse_second(known)
@@ -73,7 +105,7 @@ def start(
     snapshot = planned.snapshot
     try:
         with store.transaction():
-            config = store.save_config(name, source.kind, source_url, secret, definition)
+            config = settle()
             target = "extraction_data"
             if definition.format is Format.TYPED:
                 target = store.create_typed_table(config, planned.plan.columns)
@@ -88,6 +120,8 @@ def start(
                 planned.notes,
             )
             store.refuse_stale(config, state)
+            if also is not None:
+                also(extraction_id)
     except BaseException:
         if snapshot is not None:
             snapshot.close()

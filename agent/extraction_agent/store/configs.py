@@ -34,6 +34,49 @@ class Configs(StoreConnection):
         definition = model.Definition.recorded(row[4], f"The definition of config {name}")
         return Config(row[0], name, row[1], row[2], row[3], definition)
 
+    def config_of(self, config_id: int) -> Config:
+        """By its number. Raises NotFound."""
+        found = self.configs(config_id - 1, 1)
+        if not found or found[0].id != config_id:
+            raise errors.NotFound(f"There is no config {config_id}; the list of configs shows those there are.")
+        return found[0]
+
+    def configs(self, after: int, limit: int) -> list[Config]:
+        """By number, from the first after `after`."""
+        return [
+            Config(*row[:5], model.Definition.recorded(row[5], f"The definition of config {row[1]}"))
+            for row in self._run("configs", after=after, limit=limit)
+        ]
+
+    def create_config(
+        self, name: str, source_type: str, source_url: str, secret: str | None, definition: model.Definition
+    ) -> Config:
+        """Raises Conflict if there is one of that name."""
+        row = self._one(
+            "insert_config",
+            name=name,
+            source_type=source_type,
+            source_url=source_url,
+            secret=secret,
+            definition=Jsonb(definition.model_dump(mode="json")),
+        )
+        if row is None:
+            raise errors.Conflict(f"There is a config {name} already: replace it, or choose another name.")
+        return Config(row[0], name, source_type, source_url, secret, definition)
+
+    def hold_config(self, config: Config) -> None:
+        """Keep the config as it is until the transaction ends. Raises Conflict if it is another, or gone."""
+        row = self._one("hold_config", config_id=config.id)
+        if row is None:
+            raise errors.Conflict(f"Config {config.name} has just been deleted.")
+        definition = model.Definition.recorded(row[4], f"The definition of config {config.name}")
+        if Config(config.id, *row[:4], definition) != config:
+            raise errors.Conflict(f"Config {config.name} has just been given another definition; try again.")
+
+    def lock_config(self, config_id: int) -> None:
+        """Let nobody else change, use or delete the config until the transaction ends."""
+        self._run("lock_config", config_id=config_id)
+
     def config_names(self) -> list[str]:
         return [row[0] for row in self._run("config_names")]
 

@@ -118,10 +118,10 @@ class Extractions(StoreConnection):
         return True
 
     def extraction(self, extraction_id: int) -> Extraction:
-        """Raises UsageError if there is none, Unreadable."""
+        """Raises NotFound, Unreadable."""
         row = self._one("load_extraction", extraction_id=extraction_id)
         if row is None:
-            raise errors.UsageError(f"There is no extraction {extraction_id}; `extractctl list` shows those there are.")
+            raise errors.NotFound(f"There is no extraction {extraction_id}; `extractctl list` shows those there are.")
         definition = model.Definition.recorded(row[6], f"The definition of extraction {row[0]}")
         config = Config(row[1], row[2], row[3], row[4], row[5], definition)
         plan = model.Plan.recorded(row[8], f"The plan of extraction {row[0]}")
@@ -134,20 +134,25 @@ class Extractions(StoreConnection):
         """Extractions by status."""
         return dict(self._run("counts").fetchall())
 
-    def summaries(self, extraction_id: int | None = None, limit: int = 50) -> list[model.Summary]:
+    def summaries(
+        self, extraction_id: int | None = None, limit: int = 50, before: int | None = None, config_id: int | None = None
+    ) -> list[model.Summary]:
+        """Newest first. before: older than this one; config_id: of this config only."""
         return [
             model.Summary(
                 row[0], row[1], model.Status(row[2]), row[3], row[4], row[5], row[6], row[7], row[8],
                 model.Format(row[9]), row[10], row[11] or 0.0, row[12], row[13], row[14],
             )
-            for row in self._run("summaries", extraction_id=extraction_id, limit=limit)
+            for row in self._run(
+                "summaries", extraction_id=extraction_id, limit=limit, before=before, config_id=config_id
+            )
         ]  # fmt: skip
 
     def summary(self, extraction_id: int) -> model.Summary:
-        """Raises UsageError if there is none."""
+        """Raises NotFound."""
         found = self.summaries(extraction_id)
         if not found:
-            raise errors.UsageError(f"There is no extraction {extraction_id}; `extractctl list` shows those there are.")
+            raise errors.NotFound(f"There is no extraction {extraction_id}; `extractctl list` shows those there are.")
         return found[0]
 
     def status(self, extraction_id: int) -> model.Status | None:

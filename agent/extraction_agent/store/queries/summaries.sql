@@ -22,5 +22,7 @@ CROSS JOIN LATERAL (
     WHERE k.extraction_id = e.id
 ) AS k
 WHERE (%(extraction_id)s::bigint IS NULL OR e.id = %(extraction_id)s)
+  AND (%(before)s::bigint IS NULL OR e.id < %(before)s)
+  AND (%(config_id)s::bigint IS NULL OR e.config_id = %(config_id)s)
 ORDER BY e.id DESC
 LIMIT %(limit)s
