@@ -16,5 +16,12 @@ RECONCILE = 2.0  # how often unfinished chunks without a live job are looked for
 ORPHANED = 60.0  # how long a chunk without a job is left to a backend that still works on it
 SNAPSHOT_PING = 5.0  # how often the holder of a snapshot looks whether it stands
 POLL = 1.0  # how often an agent asks for work without being notified
+SAMPLE = 5.0  # one round of a sampler, log-in included
+SAMPLE_EVERY = 10.0  # how often a sampler looks
 STORE_AWAY = 300.0  # how long a command waits for a store that is away before it leaves the rest to `resume`
 SHUTDOWN = 3.0  # a worker that was asked to end
+
+THREAD_IDLE = 60.0  # after which a thread beyond the core that has nothing to do ends
+POOL_CHECK = 2.0  # a pooled connection's answer that it lives; the end of a transaction left open
+POOL_RECONNECT = 4.0  # the longest pause between two attempts of a pool to open a connection
+POOL_ROUND = 1.0  # how often a pool looks for leaks, old connections and callers in need
