@@ -1,0 +1,1 @@
+"""What keeps the agent, its store and its sources from being overrun."""
