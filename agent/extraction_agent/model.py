@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from extraction_agent import errors
 
@@ -70,21 +70,49 @@ class Strict(BaseModel):
             ) from error
 
 
+_NO_NUL = r"^[^\x00]*$"  # which no database keeps in a text
+Word = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=_NO_NUL)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=100_000, pattern=_NO_NUL)]
+Value = Annotated[str, StringConstraints(max_length=100_000, pattern=_NO_NUL)]
+
+_EITHER = [  # a table or a query, for JSON Schema; _whole says it in words
+    {
+        "required": ["table"],
+        "properties": {"table": {"type": "string"}, "query": {"type": "null"}, "parameters": {"maxProperties": 0}},
+    },
+    {"required": ["query"], "properties": {"query": {"type": "string"}, "table": {"type": "null"}}},
+]
+
+
 class Definition(Strict):
     """What to extract, as the user said it; the part of a config that never holds a secret."""
 
-    table: str | None = None
-    query: str | None = None
-    parameters: dict[str, str] = Field(default_factory=dict)
-    columns: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    key: tuple[str, ...] = ()
-    watermark: str | None = None
-    overlap_seconds: float = Field(default=300.0, ge=0)
-    format: Format = Format.JSON
-    consistency: Consistency | None = None
-    chunk_rows: int | None = Field(default=None, ge=1)
-    snapshot_max_seconds: float = Field(default=6 * 3600.0, gt=0)
+    model_config = ConfigDict(json_schema_extra={"oneOf": list(_EITHER)})
+
+    table: Word | None = Field(default=None, description="a table or view, or schema.table")
+    query: Text | None = Field(default=None, description="a SELECT, instead of a table")
+    parameters: dict[Word, Value] = Field(default_factory=dict, description="values for %(name)s in the query")
+    columns: tuple[Word, ...] = Field(default=(), description="columns to extract; none: all")
+    exclude: tuple[Word, ...] = Field(default=(), description="columns to leave out")
+    key: tuple[Word, ...] = Field(default=(), description="columns of the unique key to cut by")
+    watermark: Word | None = Field(default=None, description="only rows changed since the last run, by this column")
+    overlap_seconds: float = Field(
+        default=300.0, ge=0, le=1e9, allow_inf_nan=False, description="how far an incremental run looks back"
+    )
+    format: Format = Field(default=Format.JSON, description="how records are kept")
+    consistency: Consistency | None = Field(default=None, description="one snapshot for all chunks, or each its own")
+    chunk_rows: int | None = Field(default=None, ge=1, le=100_000_000, description="rows a chunk aims at")
+    snapshot_max_seconds: float = Field(
+        default=6 * 3600.0, gt=0, le=1e9, allow_inf_nan=False, description="how long a snapshot may stand at the source"
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.table is None) == (self.query is None):
+            raise ValueError("say what to extract: either a table or a query")
+        if self.parameters and self.query is None:
+            raise ValueError("parameters belong to a query")
+        return self
 
 
 class Column(Strict):

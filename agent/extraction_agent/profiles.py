@@ -165,7 +165,7 @@ def explain(error: ValidationError, model: type[Strict]) -> str:
             sentences.append(f"unknown key {path}: {hint}")
         else:
             told = item["msg"].removeprefix("Value error, ")
-            sentences.append(f"{path}: {told[0].lower()}{told[1:]}.")
+            sentences.append(f"{path}: {told[0].lower()}{told[1:]}." if path else f"{told[0].upper()}{told[1:]}.")
     return " ".join(sentences)
 
 

@@ -149,12 +149,6 @@ def _row(summary: Summary) -> tuple[int | str, ...]:
 
 
 def _definition(**values: Any) -> Definition:
-    if (values["table"] is None) == (values["query"] is None):
-        raise errors.UsageError("Say what to extract: either --table or --query.")
-    if not (values["table"] or values["query"]):
-        raise errors.UsageError("--table and --query must not be empty.")
-    if values["parameters"] and values["query"] is None:
-        raise errors.UsageError("--param belongs to --query.")
     try:
         return Definition(**values)
     except ValidationError as error:
