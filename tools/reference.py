@@ -1,4 +1,4 @@
-"""Writes docs/reference from the code: the command line by typer's own generator, profiles from their model.
+"""Writes docs/reference from the code: the command line by typer's own generator, profiles from their model, metrics.
 
 .venv/bin/python tools/reference.py          # a test holds the files equal to what this writes
 """
@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from extraction_agent import profiles
+from extraction_agent.observe import metrics
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 
 
 def pages() -> dict[str, str]:
     """File names in docs/reference, and their text."""
-    return {"cli.md": command_line(), "profile.md": profile()}
+    return {"cli.md": command_line(), "profile.md": profile(), "metrics.md": metric_names()}
 
 
 def command_line() -> str:
@@ -47,6 +48,34 @@ def profile() -> str:
             values = [str(getattr(getattr(loaded.settings, group), name)) for loaded in shipped.values()]
             facts = [f"`{name}`", setting.get("description", ""), _allowed(setting), str(setting["default"]), *values]
             lines.append(f"| {' | '.join(facts)} |")
+    return "\n".join(lines) + "\n"
+
+
+def metric_names() -> str:
+    """Every metric, as a scrape names it."""
+    lines = [
+        "# Metrics",
+        "",
+        "Made from the code by `tools/reference.py`. `/metrics` answers in Prometheus' text format or OpenMetrics. No",
+        "label takes an unbounded value: a name that people choose becomes `other` once its label has taken 50 names.",
+        "[How to watch an agent](../how-to/monitor.md) says which to look at.",
+        "",
+        "| name | type | labels | meaning |",
+        "|---|---|---|---|",
+    ]
+    for metric in metrics.REGISTRY.collect():
+        name = metric.name + {"counter": "_total", "info": "_info"}.get(metric.type, "")
+        labels = metrics.LABELS.get(name) or sorted(
+            {label for sample in metric.samples for label in sample.labels} - {"le"}
+        )
+        facts = [f"`{name}`", metric.type, ", ".join(f"`{label}`" for label in labels), metric.documentation]
+        lines.append(f"| {' | '.join(facts)} |")
+    edges = {"seconds of short waits": metrics.SHORT, "seconds of chunks": metrics.LONG}
+    lines += ["", "Edges of the histograms, which are the only values that a quantile knows exactly:", ""]
+    lines += [f"- {what}: {', '.join(f'{edge:g}' for edge in values)}" for what, values in edges.items()]
+    lines += ["", f"Values of `query`: {', '.join(f'`{value}`' for value in metrics.QUERIES)}.", ""]
+    lines += [f"Values of `kind`: {', '.join(f'`{value}`' for value in metrics.KINDS)}.", ""]
+    lines += [f"Values of `result`: {', '.join(f'`{value}`' for value in metrics.RESULTS)}."]
     return "\n".join(lines) + "\n"
 
 

@@ -6,6 +6,8 @@ from extraction_agent import deadlines, errors
 from extraction_agent.jobs.control import Control
 from extraction_agent.jobs.keeper import Keeper
 from extraction_agent.model import Status
+from extraction_agent.observe import metrics
+from extraction_agent.observe.throughput import of_this_agent
 from extraction_agent.pipeline import commit, old_way
 from extraction_agent.pipeline.lanes import Lanes
 from extraction_agent.pipeline.start import renew
@@ -29,6 +31,7 @@ class Copier:
         try:
             extraction = self._control.run(lambda store: store.extraction(extraction_id))
         except errors.StoreUnavailable as error:
+            metrics.error(error)
             raise queue.Again(deadlines.POLL) from error
         except errors.UsageError:
             return True  # pruned
@@ -38,21 +41,27 @@ class Copier:
         if extraction.status is not Status.RUNNING:
             return True
         try:
-            with ended_by(self._control.stop):
+            with ended_by(self._control.stop), of_this_agent.busy():
                 return self._copy_in_lane(extraction, chunk_no)
         except errors.Fenced as fenced:
             log.info("%s", fenced)
+            metrics.CHUNKS.labels("fenced").inc()
             self._give_back(extraction_id, chunk_no, None)
             return False
         except errors.SnapshotLost as lost:
+            metrics.error(lost)
+            metrics.CHUNKS.labels("given_back").inc()
             self._renew(extraction)
             raise queue.Again from lost
         except errors.Cancelled as cancelled:
+            metrics.CHUNKS.labels("given_back").inc()
             self._give_back(extraction_id, chunk_no, None)
             raise queue.Again from cancelled
         except errors.ExtractionError as error:
+            metrics.error(error)
             self._failed(extraction, chunk_no, error)
         except Exception as error:
+            metrics.error(error)
             log.debug("a fault of the program", exc_info=True)
             fault = errors.SourceUnavailable(f"a fault of this program, {type(error).__name__}: {error}.")
             self._failed(extraction, chunk_no, fault)
@@ -64,17 +73,20 @@ class Copier:
         try:
             if extraction.plan.method == "pages":
                 source = self._lanes.source(extraction)
-                old_way.copy_chunk(extraction, chunk_no, source, lane.store, agent, stop)
+                if old_way.copy_chunk(extraction, chunk_no, source, lane.store, agent, stop) is not None:
+                    metrics.CHUNKS.labels("done").inc()
                 return True
             copied = commit.copy_chunk(extraction, chunk_no, lane.session, lane.store, agent, stop)
             if copied is None:
                 return False
+            metrics.CHUNKS.labels("done").inc()
             return extraction.part is None or self._control.finish(lane.store, extraction.id)
         finally:
             self._lanes.give_back(lane)
 
     def _failed(self, extraction: Extraction, chunk_no: int, error: errors.ExtractionError) -> None:
         """Try again, or fail the extraction, whichever this error asks for."""
+        metrics.CHUNKS.labels("failed").inc()
         failures = self._give_back(extraction.id, chunk_no, str(error))
         if error.transient and failures < MOST_FAILURES:
             log.warning("chunk %s of extraction %s is tried again: %s", chunk_no, extraction.id, error)

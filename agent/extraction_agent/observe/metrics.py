@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.gc_collector import GCCollector
 
 from extraction_agent import __version__
+from extraction_agent.errors import SourceError, StoreError
 
 disable_created_metrics()  # a second series beside every counter, which nobody asks for
 
@@ -20,20 +21,25 @@ SHORT = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.5, 1, 2.5, 5,
 LONG = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
 
 # Classes of the store's statements; store/connection.py says which statement is of which.
-QUERIES = ("claim", "commit", "config", "ddl", "extraction", "fence", "list", "queue", "records", "release", "other")
+QUERIES = ("claim", "commit", "config", "ddl", "extraction", "fence", "list", "queue", "records", "other")
 KINDS = ("source", "store", "other")  # of errors: which side failed
 RESULTS = ("done", "failed", "given_back", "fenced")  # of a chunk's attempt
 
+LABELS: dict[str, tuple[str, ...]] = {}  # of each metric, for the reference
+
 
 def _counter(name: str, says: str, *labels: str) -> Counter:
+    LABELS[name] = labels
     return Counter(name, says, labels, registry=REGISTRY)
 
 
 def _gauge(name: str, says: str, *labels: str) -> Gauge:
+    LABELS[name] = labels
     return Gauge(name, says, labels, registry=REGISTRY)
 
 
 def _histogram(name: str, says: str, *labels: str, edges: tuple[float, ...] = SHORT) -> Histogram:
+    LABELS[name] = labels
     return Histogram(name, says, labels, buckets=edges, registry=REGISTRY)
 
 
@@ -142,6 +148,13 @@ for _kind in KINDS:
     ERRORS.labels(_kind)
 for _result in RESULTS:
     CHUNKS.labels(_result)
+
+
+def error(met: Exception) -> None:
+    """Count an error of an extraction."""
+    kind = "source" if isinstance(met, SourceError) else "store" if isinstance(met, StoreError) else "other"
+    ERRORS.labels(kind).inc()
+
 
 _MOST = 50
 _named: dict[str, set[str]] = {}

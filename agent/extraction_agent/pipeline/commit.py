@@ -1,13 +1,17 @@
 """One chunk, exactly once: claim, relay, fence, commit. Rows, manifest and chunk state are one transaction."""
 
+from collections.abc import Callable
 from struct import Struct
 
 from psycopg import sql as q
 
 from extraction_agent import copyio, deadlines, errors, postgres, sql
 from extraction_agent.model import Chunk, Format, Manifest
+from extraction_agent.observe import metrics
+from extraction_agent.observe.throughput import of_this_agent
 from extraction_agent.pipeline.overlap import Sieve, shared
 from extraction_agent.pipeline.relay import relay
+from extraction_agent.protect.pace import Pace, Paced
 from extraction_agent.sources.protocol import Session
 from extraction_agent.store.store import Extraction, Store
 from extraction_agent.waiting import Socket, Stop
@@ -42,9 +46,15 @@ def stored_columns(extraction: Extraction) -> q.Composed:
 
 
 def copy_chunk(
-    extraction: Extraction, chunk_no: int, session: Session, store: Store, agent: str, stop: Stop
+    extraction: Extraction,
+    chunk_no: int,
+    session: Session,
+    store: Store,
+    agent: str,
+    stop: Stop,
+    pace: Pace | None = None,
 ) -> Manifest | None:
-    """Copy one chunk. Returns None if it was done already or its extraction is over.
+    """Copy one chunk, at a pace. Returns None if it was done already or its extraction is over.
 
     Raises Fenced if another attempt took over meanwhile; on any error nothing of the chunk is in the store.
     """
@@ -53,8 +63,8 @@ def copy_chunk(
         return None
     attempt, chunk = claimed
     try:
-        with store.transaction():
-            manifest = _copy(extraction, chunk_no, chunk, session, store, stop)
+        with of_this_agent.chunk() as moved, store.transaction():
+            manifest = _copy(extraction, chunk_no, chunk, session, store, stop, moved, pace)
             session.check_schema(extraction.plan)
             if not store.fence(extraction.id, chunk_no, attempt, manifest):
                 raise errors.Fenced(
@@ -64,10 +74,21 @@ def copy_chunk(
                 raise errors.Fenced(f"Extraction {extraction.id} is no longer running.")
     except errors.ExtractionError as error:
         raise _told(error, extraction, session) from error.__cause__
+    metrics.RECORDS.inc(manifest.rows)
+    metrics.BYTES.inc(manifest.bytes)
     return manifest
 
 
-def _copy(extraction: Extraction, chunk_no: int, chunk: Chunk, session: Session, store: Store, stop: Stop) -> Manifest:
+def _copy(
+    extraction: Extraction,
+    chunk_no: int,
+    chunk: Chunk,
+    session: Session,
+    store: Store,
+    stop: Stop,
+    moved: Callable[[int], None],
+    pace: Pace | None,
+) -> Manifest:
     connection = store.connection
     stalled = errors.StoreUnavailable(
         f"{store.where}: not a byte taken for {deadlines.STALL:g} s; the server or the network is stalled."
@@ -80,13 +101,15 @@ def _copy(extraction: Extraction, chunk_no: int, chunk: Chunk, session: Session,
         taken = shared((store.where, extraction.id), lambda: store.window_digests(extraction.config.id))
         sieve = Sieve(taken, keep=chunk.window)
     stream = session.stream(extraction.plan, chunk, Block(prefix(extraction, chunk_no)), stop)
+    if pace is not None:
+        stream = Paced(stream, pace)
     with postgres.translated(postgres.STORE, store.where):
         sink = copyio.CopyIn(
             connection.pgconn,
             statement.as_bytes(connection),
             Socket(connection.fileno(), stop, deadlines.STALL, stalled),
         )
-        return relay(stream, sink, f"extraction {extraction.id}, chunk {chunk_no}", sieve)
+        return relay(stream, sink, f"extraction {extraction.id}, chunk {chunk_no}", moved, sieve)
 
 
 def _told(error: errors.ExtractionError, extraction: Extraction, session: Session) -> errors.ExtractionError:

@@ -14,6 +14,8 @@ from psycopg_pool import ConnectionPool
 
 from extraction_agent import deadlines, errors, postgres, sql
 from extraction_agent.model import Chunk, Manifest, Plan, Status
+from extraction_agent.observe import metrics
+from extraction_agent.observe.throughput import of_this_agent
 from extraction_agent.profiles import Settings
 from extraction_agent.sources import postgresql
 from extraction_agent.sources.postgresql_statements import where
@@ -43,7 +45,7 @@ def copy_chunk(
     insert = sql.load(_QUERIES, "insert_row")
     rows = size = 0
     looked = time.monotonic()
-    with ended_by(stop), postgres.translated(postgres.STORE, store.where):
+    with of_this_agent.chunk() as moved, ended_by(stop), postgres.translated(postgres.STORE, store.where):
         if attempt > 1:
             _forget(store.connection, extraction)
         with _pool(store, settings) as pool:
@@ -58,6 +60,9 @@ def copy_chunk(
                             return None
                 rows += 1
                 size += len(data)
+                moved(1)
+                metrics.RECORDS.inc()
+                metrics.BYTES.inc(len(data))
     manifest = Manifest(rows=rows, hash=0, digests=None, window=None, bytes=size)
     with store.transaction():
         if not store.fence(extraction.id, chunk_no, attempt, manifest) or not store.finish(extraction.id):

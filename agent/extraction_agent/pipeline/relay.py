@@ -1,5 +1,6 @@
 """Moves one chunk's rows from a source's stream into a COPY at the store."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from extraction_agent.copyio import CopyIn
@@ -10,10 +11,12 @@ from extraction_agent.pipeline.overlap import Sieve
 from extraction_agent.sources.protocol import Stream
 
 
-def relay(stream: Stream, sink: CopyIn, where: str, sieve: Sieve | None = None) -> Manifest:
+def relay(
+    stream: Stream, sink: CopyIn, where: str, moved: Callable[[int], None], sieve: Sieve | None = None
+) -> Manifest:
     """Feed the sink until the stream ends. Returns the manifest of what the store has received.
 
-    sieve: of an overlapping run, whose rows it drops or keeps in mind.
+    moved: told the rows of each block. sieve: of an overlapping run, whose rows it drops or keeps in mind.
     Raises SourceError if the two sides do not agree on the number of rows, and what either side raises.
     """
     builder = Builder()
@@ -23,6 +26,7 @@ def relay(stream: Stream, sink: CopyIn, where: str, sieve: Sieve | None = None) 
         if block.rows:
             sink.put(block.data)
             builder.add(block)
+            moved(block.rows)
     stored = sink.end()
     manifest = builder.manifest()
     dropped = 0 if sieve is None else sieve.dropped

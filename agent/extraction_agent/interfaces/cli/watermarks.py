@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 from extraction_agent import errors
+from extraction_agent.horizon import facts
 from extraction_agent.interfaces.cli import options, output
 from extraction_agent.pipeline.prune import known_config
-from extraction_agent.pipeline.watermark import facts
 from extraction_agent.store.store import Store
 
 app = typer.Typer(help="See where incremental runs have got to, or forget it.", no_args_is_help=True)

@@ -1,0 +1,9 @@
+-- A sampler writes nothing and waits for nobody; its statements end with the sample (deadlines.SAMPLE).
+SET client_encoding = 'UTF8';
+SET TimeZone = 'UTC';
+SET default_transaction_read_only = on;
+SET default_transaction_isolation = 'read committed';
+SET statement_timeout = '5s';
+SET lock_timeout = '1s';
+SET idle_session_timeout = 0;
+SET jit = off

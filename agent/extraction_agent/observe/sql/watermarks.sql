@@ -1,0 +1,1 @@
+SELECT state FROM extraction_watermarks

@@ -1,0 +1,101 @@
+"""How fast records move: counted block by block as they pass, over the last 60 s.
+
+Per minute in which this agent had a chunk in flight, so that neither an idle minute nor the first seconds of an
+extraction look slow. In flight is everything from taking a connection to the store's commit and indexes: an agent
+that waits for its pool, its source or its store is slow, not idle.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from extraction_agent.observe import metrics
+
+WINDOW = 60  # s
+
+
+@dataclass(slots=True)
+class _Second:
+    rows: int = 0
+    busy: float = 0.0
+
+
+class Throughput:
+    """Safe for many threads."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._at = clock()
+        self._seconds = deque([_Second()], maxlen=WINDOW)
+        self._in_flight = 0
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        """A chunk is in flight."""
+        self._change(1)
+        try:
+            yield
+        finally:
+            self._change(-1)
+
+    @contextmanager
+    def chunk(self) -> Iterator[Callable[[int], None]]:
+        """One chunk's transaction; gives what counts the rows that have passed. On an error they are taken back."""
+        mine: deque[tuple[_Second, _Second]] = deque(maxlen=WINDOW)  # a second of all chunks, this one's share in it
+        begun = self._clock()
+
+        def moved(rows: int) -> None:
+            with self._lock:
+                self._advance()
+                now = self._seconds[-1]
+                if not mine or mine[-1][0] is not now:
+                    mine.append((now, _Second()))
+                for second in (now, mine[-1][1]):
+                    second.rows += rows
+
+        try:
+            yield moved
+        except BaseException:
+            with self._lock:
+                for second, share in mine:
+                    second.rows -= share.rows
+            raise
+        metrics.CHUNK_SECONDS.observe(self._clock() - begun)
+
+    def per_minute(self) -> float:
+        """Records per busy minute of the window; 0 if nothing was in flight."""
+        with self._lock:
+            self._advance()
+            busy = sum(second.busy for second in self._seconds)
+            return 60 * sum(second.rows for second in self._seconds) / busy if busy else 0.0
+
+    def _change(self, by: int) -> None:
+        with self._lock:
+            self._advance()
+            self._in_flight += by
+            metrics.CHUNKS_IN_FLIGHT.set(self._in_flight)
+
+    def _advance(self) -> None:
+        """Bring the window up to now."""
+        now = self._clock()
+        if self._in_flight:
+            metrics.BUSY.inc(now - self._at)
+        at = max(self._at, now - WINDOW)  # what is older has left the window
+        while int(at) < int(now):
+            self._spend(int(at) + 1 - at)
+            self._seconds.append(_Second())
+            at = int(at) + 1
+        self._spend(now - at)
+        self._at = now
+
+    def _spend(self, seconds: float) -> None:
+        if self._in_flight:
+            self._seconds[-1].busy += seconds
+
+
+of_this_agent = Throughput()
+metrics.THROUGHPUT.set_function(of_this_agent.per_minute)
