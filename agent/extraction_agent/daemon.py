@@ -16,6 +16,7 @@ from extraction_agent.notify import Systemd
 log = logging.getLogger(__name__)
 
 DRAINED, FAILED, BAD_CONFIGURATION = 0, 1, 2  # exit statuses
+_AFTERWARDS = 5  # s that the process may need to end itself
 _FEEDS = 3  # times within the watchdog's limit that it is fed
 
 
@@ -145,7 +146,8 @@ class Daemon(Generic[C]):
     def _begin_to_end(self) -> float:
         """Returns when all must have ended. A thread sees to it, whatever blocks the loop or outlives it."""
         seconds = self._configuration.drain_seconds
-        self._systemd.tell(STOPPING=1, STATUS=f"draining, at most {seconds:g} s")
+        patience = int((seconds + _AFTERWARDS) * 1_000_000)  # systemd's, though its unit may say less
+        self._systemd.tell(STOPPING=1, EXTEND_TIMEOUT_USEC=patience, STATUS=f"draining, at most {seconds:g} s")
         limit = threading.Timer(seconds, self._out_of_time, [seconds])
         limit.daemon = True
         limit.start()

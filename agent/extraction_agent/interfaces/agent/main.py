@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import faulthandler
 import os
 import sys
 from importlib.metadata import version
@@ -29,6 +30,7 @@ def main() -> None:
             yaml.safe_dump(loaded.resolved(), sys.stdout, sort_keys=False, allow_unicode=True)
         else:
             logs.to_stderr(loaded.config.log_level)
+            faulthandler.enable()  # systemd's watchdog ends us by SIGABRT: where each thread stood is then told
             sys.exit(asyncio.run(_live(options.config, loaded)))
     except errors.ExtractionError as error:
         _fail(str(error), error.exit_status)
