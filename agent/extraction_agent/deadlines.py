@@ -3,6 +3,7 @@
 CONNECT = 10.0  # open a connection, log-in included
 STATEMENT = 30.0  # a short statement: catalog, chunk state, commit
 PLAN = 300.0  # sample a relation, check a key, EXPLAIN
+PROBE = 1.0  # the source guard's cheap statement: a database that takes longer is in distress
 STALL = 60.0  # a COPY stream that moves no byte; a statement that streams may compute this long first
 INDEX = 6 * 3600.0  # index and attach one part
 CANCEL = 1.0  # from the request to stop until a relay has let go
@@ -15,6 +16,7 @@ REAP = 1.0  # how often stalled jobs are looked for
 RECONCILE = 2.0  # how often unfinished chunks without a live job are looked for
 ORPHANED = 60.0  # how long a chunk without a job is left to a backend that still works on it
 SNAPSHOT_PING = 5.0  # how often the holder of a snapshot looks whether it stands
+ROOM = 0.1  # how often it is looked whether a source that had no room for another chunk has some now
 POLL = 1.0  # how often an agent asks for work without being notified
 SAMPLE = 5.0  # one round of a sampler, log-in included
 SAMPLE_EVERY = 10.0  # how often a sampler looks

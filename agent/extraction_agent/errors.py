@@ -31,6 +31,11 @@ class SourceUnavailable(SourceError):
 
     transient = True
 
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        """retry_after: it was not even asked, and will not be for so many seconds."""
+        super().__init__(message)
+        self.retry_after = retry_after
+
 
 class SchemaChanged(SourceError):
     """The relation no longer has the columns the extraction was planned with."""
@@ -48,6 +53,11 @@ class StoreUnavailable(StoreError):
     """The store is away, overloaded or stalled."""
 
     transient = True
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        """retry_after: it was not even asked, and will not be for so many seconds."""
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class Unreadable(StoreError):

@@ -1,11 +1,12 @@
 """Profiles: named sets of tuning settings, small YAML files under a strict model."""
 
 import difflib
+from datetime import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from extraction_agent import errors
 from extraction_agent.model import Strict
@@ -71,6 +72,42 @@ class Cache(Strict):
     ttl_seconds: float = Field(300, gt=0, le=86_400, description="after which an entry is read anew")
 
 
+Hours = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")]
+
+
+class SourceGuard(Strict):
+    """What protects each source, and the store, from the agent. The limits hold for each of them."""
+
+    enabled: bool = Field(True, description="false: chunks in flight as reading says, at full speed")
+    max_connections: int = Field(
+        10, ge=3, le=1000, description="sessions of one agent at one source: chunks, the guard's own, one that plans"
+    )
+    max_share_of_time: float = Field(1.0, ge=0.05, le=1, description="of its time that a chunk's relay works at most")
+    quiet_hours: tuple[Hours, ...] = Field(
+        (), description="HH:MM-HH:MM by the agent's clock, in which no chunk of a source is begun"
+    )
+    tolerated_rise: float = Field(
+        0.15, ge=0.01, le=10, description="how much longer others may wait because of us, 0.15: by 15 %"
+    )
+    max_active_sessions: int | None = Field(
+        None, ge=1, le=100_000, description="sessions of others at work at once, above which the guard backs off"
+    )
+    max_replication_lag_seconds: float | None = Field(
+        30, gt=0, le=86_400, description="of its replicas, or its own, above which the guard backs off"
+    )
+    max_transaction_seconds: float | None = Field(
+        None, gt=0, le=86_400, description="age of the oldest transaction of others, above which the guard backs off"
+    )
+
+    def is_quiet(self, now: time) -> bool:
+        """Whether a time of the day lies in quiet hours, which may pass midnight."""
+        return any(_within(now, *map(time.fromisoformat, hours.split("-"))) for hours in self.quiet_hours)
+
+
+def _within(now: time, begin: time, end: time) -> bool:
+    return begin <= now < end if begin <= end else now >= begin or now < end
+
+
 class Settings(Strict):
     """All settings that exist so far."""
 
@@ -79,6 +116,7 @@ class Settings(Strict):
     pool: Pool = Field(default_factory=Pool)
     threads: Threads = Field(default_factory=Threads)
     cache: Cache = Field(default_factory=Cache)
+    source_guard: SourceGuard = Field(default_factory=SourceGuard)
 
     @model_validator(mode="after")
     def _one_way(self) -> "Settings":

@@ -23,12 +23,14 @@ from procrastinate.job_context import JobContext
 from procrastinate.worker import Worker
 
 from extraction_agent import deadlines, errors
+from extraction_agent.jobs.admission import Admission
 from extraction_agent.jobs.control import Control
 from extraction_agent.jobs.copier import Copier
 from extraction_agent.jobs.keeper import Keeper
 from extraction_agent.jobs.reaper import Reaper
 from extraction_agent.jobs.reconciler import Reconciler
 from extraction_agent.pipeline.lanes import Lanes
+from extraction_agent.protect.guards import Guards
 from extraction_agent.sources.protocol import Snapshot, Source
 from extraction_agent.store import queue
 from extraction_agent.store.store import Extraction
@@ -49,8 +51,9 @@ class Agent:
         open_source: Callable[[Extraction], Source],
         chunks_in_flight: int,
         extraction_id: int | None = None,
+        guards: Guards | None = None,
     ) -> None:
-        """extraction_id: work on this extraction only; None: on all."""
+        """extraction_id: work on this extraction only; None: on all. guards: of its databases, closed by the caller."""
         self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
         self.ended = asyncio.Event()  # an extraction that this agent worked on has ended
         self._stopping = asyncio.Event()
@@ -62,10 +65,11 @@ class Agent:
         self._jobs: set[int] = set()  # whose task runs
         self._threads = ThreadPoolExecutor(chunks_in_flight, "extraction", initializer=_name_thread)
         self._app = queue.app(store_url, _QUEUE_CONNECTIONS, self._copy_chunk)
-        self._control = Control(store_url, self.name)
-        lanes = Lanes(open_source, self._control.open)
+        self._control = Control(store_url, self.name, guards and guards.store_breaker)
+        lanes = Lanes(open_source, self._control.open, guards and guards.breaker)
         self._keeper = Keeper(self._control, lanes)
-        self._copier = Copier(self._control, lanes, self._keeper)
+        self._admission = Admission(extraction_id, lambda: self._control.run(lambda store: store.running()))
+        self._copier = Copier(self._control, lanes, self._keeper, guards, self._admission.refuse)
         self._reconciler = Reconciler(self._control, extraction_id, self._running)
         self._reaper = Reaper(self._app, extraction_id, self._jobs)
 
@@ -108,6 +112,8 @@ class Agent:
             asyncio.create_task(self._every(deadlines.REAP, self._reap), name="reaper"),
             asyncio.create_task(self._every(deadlines.RECONCILE, self._reconcile), name="reconciler"),
             asyncio.create_task(self._every(deadlines.SNAPSHOT_PING, self._keep), name="keeper"),
+            asyncio.create_task(self._every(deadlines.RECONCILE, self._look), name="admission"),
+            asyncio.create_task(self._every(deadlines.ROOM, self._admit), name="room"),
         ]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
@@ -211,6 +217,16 @@ class Agent:
 
     async def _keep(self) -> None:
         await asyncio.to_thread(self._keeper.keep)
+
+    async def _look(self) -> None:
+        if self._admission.waits:
+            await asyncio.to_thread(self._admission.look)
+
+    async def _admit(self) -> None:
+        """While some source has no room, fetch jobs of the others, and look often for when it has."""
+        if self._worker is not None:
+            self._worker.queues = self._admission.queues()
+            self._worker.fetch_job_polling_interval = deadlines.ROOM if self._admission.waits else deadlines.POLL
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -2,10 +2,12 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
 from extraction_agent import errors
 from extraction_agent.model import Status
+from extraction_agent.protect.breaker import Breaker
 from extraction_agent.store.store import Store
 from extraction_agent.waiting import Stop, ended_by
 
@@ -15,18 +17,22 @@ T = TypeVar("T")
 class Control:
     """Safe for many threads."""
 
-    def __init__(self, store_url: str, agent: str) -> None:
-        """agent: its name."""
+    def __init__(self, store_url: str, agent: str, breaker: Breaker | None = None) -> None:
+        """agent: its name. breaker: of the store."""
         self.agent = agent
         self.stop = Stop()  # ends relays and what belongs to them
         self.give_up = Stop()  # ends what cleans up after them
         self._url = store_url
+        self._breaker: AbstractContextManager[object] = breaker or nullcontext()
         self._store: Store | None = None
         self._lock = threading.Lock()
 
     def open(self) -> Store:
         """A connection of the caller's own."""
-        return Store(self._url, f"extraction-agent {self.agent}")
+        with self._breaker:
+            store = Store(self._url, f"extraction-agent {self.agent}")
+        store.who = f"agent:{self.agent}"
+        return store
 
     def run(self, action: Callable[[Store], T]) -> T:
         """Run a short action on the one connection for such, opened when needed."""

@@ -1,6 +1,7 @@
 """Copies one chunk, in a thread, and decides what becomes of its job: done, tried again, or the extraction fails."""
 
 import logging
+from collections.abc import Callable
 
 from extraction_agent import deadlines, errors
 from extraction_agent.jobs.control import Control
@@ -11,6 +12,9 @@ from extraction_agent.observe.throughput import of_this_agent
 from extraction_agent.pipeline import commit, old_way
 from extraction_agent.pipeline.lanes import Lanes
 from extraction_agent.pipeline.start import renew
+from extraction_agent.protect.guard import Guard
+from extraction_agent.protect.guards import Guards, NoRoom
+from extraction_agent.protect.pace import Pace
 from extraction_agent.store import queue
 from extraction_agent.store.store import Extraction
 from extraction_agent.waiting import ended_by
@@ -23,8 +27,17 @@ MOST_FAILURES = 8  # of one chunk, then its extraction fails: some 90 s of back-
 class Copier:
     """What an agent's threads do. Safe for many of them."""
 
-    def __init__(self, control: Control, lanes: Lanes, keeper: Keeper) -> None:
+    def __init__(
+        self,
+        control: Control,
+        lanes: Lanes,
+        keeper: Keeper,
+        guards: Guards | None = None,
+        refuse: Callable[[int, Guard], None] = lambda *_: None,
+    ) -> None:
+        """refuse: told of an extraction whose source has no room, and of that source's guard."""
         self._control, self._lanes, self._keeper = control, lanes, keeper
+        self._guards, self._refuse = guards, refuse
 
     def copy(self, extraction_id: int, chunk_no: int) -> bool:
         """Copy one chunk. Returns whether its extraction has ended; raises Again for another try."""
@@ -58,16 +71,20 @@ class Copier:
             self._give_back(extraction_id, chunk_no, None)
             raise queue.Again from cancelled
         except errors.ExtractionError as error:
-            metrics.error(error)
             self._failed(extraction, chunk_no, error)
         except Exception as error:
-            metrics.error(error)
             log.debug("a fault of the program", exc_info=True)
             fault = errors.SourceUnavailable(f"a fault of this program, {type(error).__name__}: {error}.")
             self._failed(extraction, chunk_no, fault)
         return True
 
     def _copy_in_lane(self, extraction: Extraction, chunk_no: int) -> bool:
+        if self._guards is None:
+            return self._copy_at(extraction, chunk_no, None)
+        with self._guards.copying(self._lanes.source(extraction)) as pace_for:
+            return self._copy_at(extraction, chunk_no, pace_for(self._control.stop))
+
+    def _copy_at(self, extraction: Extraction, chunk_no: int, pace: Pace | None) -> bool:
         agent, stop = self._control.agent, self._control.stop
         lane = self._lanes.take(extraction)
         try:
@@ -76,7 +93,7 @@ class Copier:
                 if old_way.copy_chunk(extraction, chunk_no, source, lane.store, agent, stop) is not None:
                     metrics.CHUNKS.labels("done").inc()
                 return True
-            copied = commit.copy_chunk(extraction, chunk_no, lane.session, lane.store, agent, stop)
+            copied = commit.copy_chunk(extraction, chunk_no, lane.session, lane.store, agent, stop, pace)
             if copied is None:
                 return False
             metrics.CHUNKS.labels("done").inc()
@@ -86,6 +103,8 @@ class Copier:
 
     def _failed(self, extraction: Extraction, chunk_no: int, error: errors.ExtractionError) -> None:
         """Try again, or fail the extraction, whichever this error asks for."""
+        self._put_off(extraction, error)
+        metrics.error(error)
         metrics.CHUNKS.labels("failed").inc()
         failures = self._give_back(extraction.id, chunk_no, str(error))
         if error.transient and failures < MOST_FAILURES:
@@ -97,6 +116,14 @@ class Copier:
         times = f" for the {failures}th time" if error.transient else ""
         chunk = self._control.run(lambda store: store.chunk(extraction.id, chunk_no))
         self._control.fail(extraction.id, f"Chunk {chunk_no} ({chunk.words}) failed{times}: {error}")
+
+    def _put_off(self, extraction: Extraction, error: errors.ExtractionError) -> None:
+        """A chunk that was not even begun, for want of room or by an open breaker, has not failed."""
+        if isinstance(error, NoRoom):
+            self._refuse(extraction.id, error.guard)
+            raise queue.Again(deadlines.POLL) from error
+        if isinstance(error, errors.SourceUnavailable | errors.StoreUnavailable) and error.retry_after is not None:
+            raise queue.Again(error.retry_after) from error
 
     def _give_back(self, extraction_id: int, chunk_no: int, error: str | None) -> int:
         """Record the end of an attempt. Returns the chunk's failures; 0 while the store is away."""

@@ -3,6 +3,7 @@
 import threading
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from extraction_agent.sources.protocol import Session, Source
@@ -27,8 +28,15 @@ class Lane:
 class Lanes:
     """Idle lanes by extraction and snapshot; opens what is missing. Safe for many threads."""
 
-    def __init__(self, open_source: Callable[[Extraction], Source], open_store: Callable[[], Store]) -> None:
+    def __init__(
+        self,
+        open_source: Callable[[Extraction], Source],
+        open_store: Callable[[], Store],
+        breaker: Callable[[Source], AbstractContextManager[object]] | None = None,
+    ) -> None:
+        """breaker: of a source, so that one that is down is not hammered."""
         self._open_source, self._open_store = open_source, open_store
+        self._breaker = breaker or (lambda _: nullcontext())
         self._idle: dict[Key, list[Lane]] = defaultdict(list)
         self._sources: dict[int, Source] = {}
         self._lock = threading.Lock()
@@ -51,7 +59,9 @@ class Lanes:
             old.close()
         if lane is not None:
             return lane
-        session = self.source(extraction).session(extraction.snapshot)
+        source = self.source(extraction)
+        with self._breaker(source):
+            session = source.session(extraction.snapshot)
         try:
             return Lane(key, session, self._open_store())
         except BaseException:

@@ -11,6 +11,7 @@ from extraction_agent.sources import mysql_catalog as catalog
 from extraction_agent.sources import mysql_planner as planner
 from extraction_agent.sources.columns import describe_change
 from extraction_agent.sources.mysql_connection import Address, Connection, Missing
+from extraction_agent.sources.mysql_probe import Probe
 from extraction_agent.sources.mysql_statements import select
 from extraction_agent.waiting import Stop
 from extraction_agent.walker import Block
@@ -24,6 +25,13 @@ class Source:
     def __init__(self, url: str) -> None:
         self._address = Address(url)
         self.where = self._address.where
+
+    @property
+    def server(self) -> str:
+        return self.where.removeprefix("source ").rpartition("/")[0]
+
+    def probe(self) -> Probe:
+        return Probe(self._address)
 
     def plan(self, definition: Definition, chunk_rows: int, watermark: dict[str, Any] | None) -> protocol.Planned:
         connection = Connection(self._address, deadlines.PLAN)

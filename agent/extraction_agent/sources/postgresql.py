@@ -17,6 +17,7 @@ from extraction_agent.sources import postgresql_planner as planner
 from extraction_agent.sources import postgresql_watermark as incremental
 from extraction_agent.sources import protocol
 from extraction_agent.sources.columns import describe_change
+from extraction_agent.sources.postgresql_probe import Probe
 from extraction_agent.sources.postgresql_statements import copy_out, lock
 from extraction_agent.waiting import Socket, Stop
 from extraction_agent.walker import Block
@@ -37,6 +38,13 @@ class Source:
         self.where = postgres.address(conninfo, "source")
         self._checked = threading.Lock()
         self._known_good = False
+
+    @property
+    def server(self) -> str:
+        return self.where.removeprefix("source ").partition("/")[0]
+
+    def probe(self) -> Probe:
+        return Probe(self._conninfo)
 
     def plan(self, definition: Definition, chunk_rows: int, watermark: dict[str, Any] | None) -> protocol.Planned:
         connection = self.connect()

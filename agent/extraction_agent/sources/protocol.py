@@ -70,11 +70,44 @@ class Planned:
     watermark: dict[str, Any] | None = None  # what the config's watermark becomes when this run succeeds
 
 
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How a server is. None: it does not tell."""
+
+    at_work: int | None  # sessions of others that work now or did in the last two seconds
+    active: int | None  # those that work at this moment
+    lag: float | None = None  # s, of the replica that is furthest behind, or of this one
+    oldest: float | None = None  # s, the oldest open transaction of others
+
+
+class Probe(Protocol):
+    """One connection by which the source guard feels what others feel. Every wait is a short one."""
+
+    def touch(self) -> None:
+        """A cheap statement, there and back. Raises SourceUnavailable when late."""
+        ...
+
+    def look(self) -> Condition:
+        """Raises SourceError, SourceUnavailable."""
+        ...
+
+    def close(self) -> None: ...
+
+
 class Source(Protocol):
     """A database that rows are read from."""
 
     kind: str  # extraction_configs.source_type
     where: str  # for messages: host, port and database, never a password
+
+    @property
+    def server(self) -> str:
+        """What it shares with its neighbours: host and port, or a file."""
+        ...
+
+    def probe(self) -> Probe | None:
+        """Connect a probe; None: there is no server to feel."""
+        ...
 
     def plan(self, definition: Definition, chunk_rows: int, watermark: dict[str, Any] | None) -> Planned:
         """Look at the relation and cut it into chunks; writes nothing anywhere.

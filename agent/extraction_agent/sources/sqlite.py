@@ -35,6 +35,13 @@ class Source:
         self.path = Path(text).absolute()
         self.where = f"source {self.path}"
 
+    @property
+    def server(self) -> str:
+        return str(self.path)
+
+    def probe(self) -> None:
+        """A file: who else reads it cannot be asked."""
+
     def plan(self, definition: Definition, chunk_rows: int, watermark: dict[str, Any] | None) -> protocol.Planned:
         connection = self.connect()
         try:

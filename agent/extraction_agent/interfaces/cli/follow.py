@@ -16,6 +16,7 @@ from extraction_agent.jobs import Agent
 from extraction_agent.model import Status, Summary
 from extraction_agent.pipeline.start import Started
 from extraction_agent.profiles import Settings
+from extraction_agent.protect.guards import Guards
 from extraction_agent.sources.protocol import Source
 from extraction_agent.store.store import Store
 
@@ -29,10 +30,13 @@ def work_off(
     store_url: str, source: Source, started: Started, settings: Settings, longest_snapshot: float, *, quiet: bool
 ) -> Summary:
     """Work on an extraction that has just been started, holding its snapshot."""
-    agent = Agent(store_url, lambda _: source, settings.reading.chunks_in_flight, started.extraction_id)
-    if started.snapshot is not None:
-        agent.hold(started.extraction_id, started.snapshot, longest_snapshot)
-    return to_the_end(agent, store_url, started.extraction_id, quiet=quiet)
+    with Guards(store_url, settings) as guards:
+        agent = Agent(
+            store_url, lambda _: source, settings.reading.chunks_in_flight, started.extraction_id, guards=guards
+        )
+        if started.snapshot is not None:
+            agent.hold(started.extraction_id, started.snapshot, longest_snapshot)
+        return to_the_end(agent, store_url, started.extraction_id, quiet=quiet)
 
 
 def to_the_end(agent: Agent, store_url: str, extraction_id: int, *, quiet: bool) -> Summary:

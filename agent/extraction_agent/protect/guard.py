@@ -1,0 +1,200 @@
+"""The guard of one database: feels what others feel there, and says how much may be done to it now.
+
+A thread of its own watches while chunks are in flight. While others are at work it stops all relays for a moment now
+and then and compares the round trips without us with those beside us; control.py makes a share of that.
+"""
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+from extraction_agent import errors
+from extraction_agent.observe import metrics
+from extraction_agent.profiles import SourceGuard
+from extraction_agent.protect.breaker import Breaker
+from extraction_agent.protect.control import Felt, Law, Rise
+from extraction_agent.sources.protocol import Condition, Probe
+
+log = logging.getLogger(__name__)
+
+STEP = 0.5  # s, of the control law
+_SETTLE = 0.03  # s until what the source has sent ahead of a pause is gone
+_PAUSE = 0.05  # s of a pause in which the round trip without us is measured
+_GAP_WITHOUT, _GAP_WITH = 0.003, 0.012  # s between two touches
+_IDLE = 30.0  # s without a chunk after which the probe hangs up
+_BEGIN = 0.25  # share to begin with, until it is known whether others are at work
+_SPARE = 2  # connections besides those of chunks: the probe's, and one that plans or holds a snapshot
+
+
+class Guard:
+    """Safe for many threads. `share` is asked by every relay for every block."""
+
+    def __init__(
+        self, name: str, connect: Callable[[], Probe | None], settings: SourceGuard, chunks: int, breaker: Breaker
+    ) -> None:
+        """chunks: in flight at most, whatever is felt. connect: opens the probe, None where there is none."""
+        self.name = name
+        self._connect, self._breaker = connect, breaker
+        self._label = metrics.few("source", name)
+        self._lock = threading.Lock()
+        self._in_flight = 0
+        self._left_at = time.monotonic()
+        self._paused = False
+        self._ended = threading.Event()
+        self._woken = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._blind = False  # nothing to feel there
+        self._rise = Rise()
+        self.resize(settings, chunks)
+        self._law = Law(self._most, settings.tolerated_rise, _BEGIN)
+
+    def resize(self, settings: SourceGuard, chunks: int) -> None:
+        """Other limits from now on."""
+        self._settings = settings
+        self._chunks = max(1, min(chunks, settings.max_connections - _SPARE))
+        self._most = self._chunks * settings.max_share_of_time
+        if hasattr(self, "_law"):
+            self._law.most, self._law.tolerated_rise = self._most, settings.tolerated_rise
+            self._law.share = min(self._law.share, self._most)
+
+    # What the agent asks
+
+    @property
+    def limit(self) -> int:
+        """Chunks that may be in flight now."""
+        if self._quiet:
+            return 0
+        if self._blind:
+            return self._chunks
+        return min(self._chunks, max(1, math.ceil(self._law.share / self._settings.max_share_of_time - 0.01)))
+
+    @property
+    def has_room(self) -> bool:
+        return self._in_flight < self.limit
+
+    def enter(self) -> bool:
+        """Begin a chunk, if there is room. Then `leave` must follow."""
+        with self._lock:
+            if self._ended.is_set() or not self.has_room:
+                return False
+            self._in_flight += 1
+            if self._thread is None and not self._blind:
+                self._thread = threading.Thread(target=self._watch, name=f"guard {self.name}", daemon=True)
+                self._thread.start()
+        self._woken.set()
+        return True
+
+    def leave(self) -> None:
+        with self._lock:
+            self._in_flight -= 1
+            self._left_at = time.monotonic()
+
+    def share(self) -> float:
+        """Of its time, that each relay may work now."""
+        if self._paused:
+            return 0.0
+        if self._blind:
+            return self._settings.max_share_of_time
+        return min(self._law.share / max(self._in_flight, 1), self._settings.max_share_of_time)
+
+    @property
+    def _quiet(self) -> bool:
+        return bool(self._settings.quiet_hours) and self._settings.is_quiet(datetime.now().time())
+
+    def close(self) -> None:
+        """Hang up, at the end."""
+        self._ended.set()
+        self._woken.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    # The thread
+
+    def _watch(self) -> None:
+        probe: Probe | None = None
+        known = False
+        while self._goes_on():
+            try:
+                if probe is None:
+                    with self._breaker:
+                        probe = self._connect()
+                    if probe is None:
+                        self._blind = True
+                        return
+                known = self._round(probe, first=not known)
+            except errors.ExtractionError as error:
+                log.info("the guard of %s feels nothing: %s", self.name, error)
+                probe = _closed(probe)
+                self._rise.forget()
+                self._step(Felt(None, others=True, distress=error.transient))
+                self._ended.wait(STEP)
+            finally:
+                self._paused = False
+        _closed(probe)
+
+    def _goes_on(self) -> bool:
+        """Whether there is something to watch; if not, the thread is no longer this guard's."""
+        with self._lock:
+            idle = not self._in_flight and time.monotonic() - self._left_at > _IDLE
+            if idle or self._ended.is_set():
+                self._thread = None
+                return False
+        return True
+
+    def _round(self, probe: Probe, first: bool) -> bool:
+        """One step of the law, with what it must know."""
+        end = time.monotonic() + STEP
+        condition = probe.look()
+        others = condition.at_work is None or condition.at_work > 0
+        if first and not others:
+            self._law.share = self._most
+        if others and self._in_flight:
+            self._compare(probe, end)
+        else:
+            self._rise.forget()
+            self._touch(probe)
+        self._step(Felt(self._rise.value, others, self._passed(condition)))
+        self._ended.wait(max(0.0, end - time.monotonic()))
+        return True
+
+    def _compare(self, probe: Probe, end: float) -> None:
+        """Round trips without us, then with us until the end of the step."""
+        self._paused = True
+        self._ended.wait(_SETTLE)
+        pause_ends = time.monotonic() + _PAUSE
+        while time.monotonic() < pause_ends:
+            self._rise.add(self._touch(probe), with_us=False)
+            self._ended.wait(_GAP_WITHOUT)
+        self._paused = False
+        while time.monotonic() < end and not self._ended.wait(_GAP_WITH):
+            self._rise.add(self._touch(probe), with_us=True)
+
+    def _touch(self, probe: Probe) -> float:
+        begun = time.perf_counter()
+        probe.touch()
+        seconds = time.perf_counter() - begun
+        metrics.GUARD_ROUND_TRIP.labels(self._label).set(seconds)
+        return seconds
+
+    def _step(self, felt: Felt) -> None:
+        self._law.step(felt)
+        metrics.GUARD_LIMIT.labels(self._label).set(self.limit)
+        log.debug("guard of %s: %s, share %.2f, in flight %s", self.name, felt, self._law.share, self._in_flight)
+
+    def _passed(self, condition: Condition) -> bool:
+        """Whether a target figure is passed."""
+        settings = self._settings
+        pairs = (
+            (condition.active, settings.max_active_sessions),
+            (condition.lag, settings.max_replication_lag_seconds),
+            (condition.oldest, settings.max_transaction_seconds),
+        )
+        return any(now is not None and most is not None and now > most for now, most in pairs)
+
+
+def _closed(probe: Probe | None) -> None:
+    if probe is not None:
+        probe.close()

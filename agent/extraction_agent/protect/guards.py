@@ -1,0 +1,101 @@
+"""All guards and breakers of one agent: one of each per database, made when a chunk first asks for it."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Self
+
+from extraction_agent import errors, postgres
+from extraction_agent.profiles import Settings
+from extraction_agent.protect.breaker import Breaker, Breakers
+from extraction_agent.protect.guard import Guard
+from extraction_agent.protect.pace import Pace
+from extraction_agent.sources.postgresql_probe import Probe
+from extraction_agent.sources.protocol import Source
+from extraction_agent.waiting import Stop
+
+_LANES = "extraction-agent %-%-%"  # how an agent's sessions that copy are called; those of its API are others' work
+
+
+class NoRoom(errors.ExtractionError):
+    """A chunk was not begun: its database has enough to do, or nobody may read it now. Says nothing of the chunk."""
+
+    transient = True
+
+    def __init__(self, guard: Guard) -> None:
+        super().__init__(f"{guard.name} has no room for another chunk now.")
+        self.guard = guard
+
+
+class Guards:
+    """Safe for many threads."""
+
+    def __init__(self, store_url: str, settings: Settings) -> None:
+        self.breakers = Breakers()
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._sources: dict[str, Guard] = {}
+        where = postgres.address(store_url, "store")
+        self.store_breaker = self.breakers.of(where, errors.StoreUnavailable)
+        self._store = Guard(
+            where,
+            lambda: Probe(store_url, postgres.STORE, "store", _LANES),
+            settings.source_guard,
+            settings.reading.chunks_in_flight,
+            self.store_breaker,
+        )
+
+    def breaker(self, source: Source) -> Breaker:
+        """Of a source's server."""
+        return self.breakers.of(f"source {source.server}", errors.SourceUnavailable)
+
+    def of(self, source: Source) -> Guard:
+        """Of a source's server."""
+        breaker = self.breaker(source)
+        with self._lock:
+            if source.server not in self._sources:
+                settings = self._settings
+                self._sources[source.server] = Guard(
+                    f"source {source.server}",
+                    source.probe,
+                    settings.source_guard,
+                    settings.reading.chunks_in_flight,
+                    breaker,
+                )
+            return self._sources[source.server]
+
+    @contextmanager
+    def copying(self, source: Source) -> Iterator[Callable[[Stop], Pace | None]]:
+        """Around one chunk. Gives what makes the pace of its relay. Raises NoRoom."""
+        if not self._settings.source_guard.enabled:
+            yield lambda _: None
+            return
+        guard = self.of(source)
+        if not guard.enter():
+            raise NoRoom(guard)
+        try:
+            if not self._store.enter():
+                raise NoRoom(self._store)
+            try:
+                yield lambda stop: Pace(stop, guard, self._store)
+            finally:
+                self._store.leave()
+        finally:
+            guard.leave()
+
+    def resize(self, settings: Settings) -> None:
+        """A changed profile, from now on."""
+        with self._lock:
+            self._settings = settings
+            for guard in (*self._sources.values(), self._store):
+                guard.resize(settings.source_guard, settings.reading.chunks_in_flight)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        for guard in (*self._sources.values(), self._store):
+            guard.close()

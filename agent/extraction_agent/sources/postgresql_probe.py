@@ -1,0 +1,42 @@
+"""How a PostgreSQL server feels: a cheap round trip, who else is at work, how far its replicas are behind."""
+
+import psycopg
+
+from extraction_agent import deadlines, postgres, sql
+from extraction_agent.sources.protocol import Condition
+
+_PACKAGE = "extraction_agent.sources.sql"
+_OURS = "extraction-agent%"
+
+
+class Probe:
+    """Also of the store, which is one. Not for two threads at once."""
+
+    def __init__(
+        self, conninfo: str, side: postgres.Translation = postgres.SOURCE, name: str = "source", ours: str = _OURS
+    ) -> None:
+        """ours: application names, as a pattern of LIKE, of the sessions that are not others."""
+        self._where, self._side, self._ours = postgres.address(conninfo, name), side, ours
+        self._touch = sql.load(_PACKAGE, "postgresql_touch")
+        with postgres.translated(side, self._where):
+            self._connection = postgres.connect(conninfo, application_name="extraction-agent guard")
+            try:
+                self._connection.deadline = deadlines.PROBE
+                self._connection.prepare_threshold = 0
+                self._connection.execute(sql.load(_PACKAGE, "postgresql_probe_session"))
+            except psycopg.Error:
+                self._connection.close()
+                raise
+
+    def touch(self) -> None:
+        with postgres.translated(self._side, self._where):
+            self._connection.execute(self._touch)
+
+    def look(self) -> Condition:
+        with postgres.translated(self._side, self._where):
+            row = self._connection.execute(sql.load(_PACKAGE, "postgresql_condition"), {"ours": self._ours}).fetchone()
+        assert row is not None
+        return Condition(*row)
+
+    def close(self) -> None:
+        self._connection.pgconn.finish()

@@ -1,0 +1,1 @@
+SELECT id FROM extractions WHERE status = 'running' ORDER BY id
