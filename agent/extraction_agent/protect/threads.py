@@ -167,7 +167,7 @@ class Threads:
                 rejected=self._rejected,
             )
 
-    def close(self, deadline: float) -> bool:
+    def close(self, deadline: float = deadlines.SHUTDOWN) -> bool:
         """Take nothing new, end what runs and waits within `deadline` seconds. Returns whether all has ended.
 
         After the deadline, calls that still wait are cancelled and threads that still run are left behind.

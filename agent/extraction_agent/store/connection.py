@@ -45,10 +45,10 @@ class StoreConnection:
             raise
 
     @classmethod
-    def over(cls, connection: postgres.Connection, conninfo: str) -> Self:
+    def over(cls, connection: postgres.Connection, conninfo: str, where: str) -> Self:
         """With a connection that was prepared before, and that its owner closes."""
         store = cls.__new__(cls)
-        store.conninfo, store.where, store.connection = conninfo, postgres.address(conninfo, "store"), connection
+        store.conninfo, store.where, store.connection = conninfo, where, connection
         return store
 
     def __enter__(self) -> Self:
