@@ -1,0 +1,133 @@
+"""The daemon at work: stopped in the middle of a chunk, started without its store, and left alone."""
+
+import signal
+import time
+from collections.abc import Callable
+
+import psutil
+import psycopg
+import pytest
+
+from agent.daemon.conftest import MakeDaemon
+from agent.daemon.gates import Gate, assert_exact, chunks
+from daemons import until
+from extraction_agent import embedded
+from extraction_agent.store.store import Store
+from support import Database
+
+
+def test_stopped_in_a_chunk_it_finishes_that_and_no_other(
+    make_daemon: MakeDaemon, source: Database, store: Database
+) -> None:
+    daemon = make_daemon().start()
+    with Gate(source) as gate:
+        extraction_id = gate.extraction(store)
+        gate.wait_for_a_reader()
+        in_flight = chunks(store)["running"]
+        daemon.signal(signal.SIGTERM)
+        daemon.manager.wait_for("STOPPING")
+        gate.open()
+        assert daemon.wait() == 0
+    assert chunks(store)["done"] == in_flight, "those in flight were finished and no other was begun"
+    assert chunks(store)["waiting"] > 0
+    daemon.start()
+    assert_exact(store, extraction_id)
+    attempts = store.rows("SELECT DISTINCT attempt FROM extraction_chunks")
+    assert attempts == [(1,)], "no chunk was read twice"
+    daemon.stop()
+
+
+def test_a_chunk_longer_than_the_drain_is_given_back(
+    make_daemon: MakeDaemon, source: Database, store: Database
+) -> None:
+    """Shows 10: SIGTERM in the middle of a chunk, exit 0 within the deadline, finished by the next start."""
+    daemon = make_daemon()
+    daemon.configure(drain_seconds=4)
+    daemon.start()
+    with Gate(source) as gate:
+        extraction_id = gate.extraction(store)
+        gate.wait_for_a_reader()
+        assert chunks(store)["running"] >= 1
+        begun = time.monotonic()
+        daemon.signal(signal.SIGTERM)
+        assert daemon.wait() == 0
+        assert time.monotonic() - begun < 4
+        assert "running" not in chunks(store), "the chunk was let go of"
+        assert "done" not in chunks(store)
+    daemon.start()
+    assert_exact(store, extraction_id)
+    daemon.stop()
+
+
+def test_killed_in_a_chunk_the_next_start_finishes(make_daemon: MakeDaemon, source: Database, store: Database) -> None:
+    daemon = make_daemon().start()
+    with Gate(source) as gate:
+        extraction_id = gate.extraction(store)
+        gate.wait_for_a_reader()
+        daemon.signal(signal.SIGKILL)
+        assert daemon.wait() == -signal.SIGKILL
+        assert chunks(store)["running"] >= 1
+    daemon.start()
+    assert_exact(store, extraction_id)
+    daemon.stop()
+
+
+def test_it_starts_without_its_store_and_survives_a_restart_of_it(make_daemon: MakeDaemon, source: Database) -> None:
+    settings = {"fsync": "off", "shared_buffers": "'32MB'"}
+    with embedded.folder() as folder, embedded.Server(folder / "own", settings) as server:
+        store = Database(server.url())
+        with Store(store.url, check=False) as opened:
+            opened.migrate()
+        server.stop()
+        with pytest.raises(psycopg.OperationalError):
+            store.value("SELECT 1")
+        daemon = make_daemon(store_url=store.url).start()
+        assert daemon.ask("/liveness").status == 200
+        assert daemon.ask("/readiness").status == 503
+        server.start()
+        until(lambda: daemon.ask("/readiness").status == 200, "readiness")
+        with Gate(source) as gate:
+            extraction_id = gate.extraction(store)
+            gate.wait_for_a_reader()
+            before = server.pid
+            server.stop("immediate")
+            assert daemon.ask("/liveness").status == 200
+            until(lambda: daemon.ask("/readiness").status == 503, "the truth", 2)
+            server.start()
+            assert server.pid != before
+            gate.open()
+            assert_exact(store, extraction_id)
+        daemon.stop()
+
+
+def test_a_store_that_is_not_prepared_is_waited_for(
+    make_daemon: MakeDaemon, make_database: Callable[[str], Database]
+) -> None:
+    empty = make_database("empty")
+    daemon = make_daemon(store_url=empty.url).start()
+    until(lambda: daemon.said("extractctl store init"), "the advice")
+    assert daemon.ask("/readiness").status == 503
+    with Store(empty.url, check=False) as opened:
+        opened.migrate()
+    until(lambda: daemon.ask("/readiness").status == 200, "readiness")
+    daemon.stop()
+
+
+@pytest.mark.ci
+@pytest.mark.timeout(180)
+def test_idle_it_costs_next_to_nothing(make_daemon: MakeDaemon) -> None:
+    """Under 1 % of a core, and at most 128 MiB, over a minute."""
+    daemon = make_daemon().start()
+    time.sleep(10)  # the pool fills, the first samples come
+    process = psutil.Process(daemon.pid)
+    before = process.cpu_times()
+    highest = 0
+    for _ in range(60):
+        time.sleep(1)
+        highest = max(highest, process.memory_info().rss)
+    after = process.cpu_times()
+    used = after.user + after.system - before.user - before.system
+    print(f"idle for 60 s: {used / 60:.2%} of a core, {highest / 2**20:.0f} MiB")
+    assert used < 0.6
+    assert highest <= 128 * 2**20
+    daemon.stop()
