@@ -11,10 +11,9 @@ import logging
 import os
 import secrets
 import socket
-import threading
 import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent import futures
 from typing import Any
 
 from procrastinate import exceptions as queue_errors
@@ -31,13 +30,14 @@ from extraction_agent.jobs.reaper import Reaper
 from extraction_agent.jobs.reconciler import Reconciler
 from extraction_agent.pipeline.lanes import Lanes
 from extraction_agent.protect.guards import Guards
+from extraction_agent.protect.threads import Threads
 from extraction_agent.sources.protocol import Snapshot, Source
 from extraction_agent.store import queue
 from extraction_agent.store.store import Extraction
 
 log = logging.getLogger(__name__)
 
-_FETCHED_AHEAD = 1  # jobs that wait in the agent, so that a thread that has done a chunk begins the next at once
+_FETCHED_AHEAD = 1  # jobs that wait in the agent, so that when a chunk is done the next begins at once
 _LOOK = 0.1  # s, between two looks at whether the chunks in flight are done
 _QUEUE_CONNECTIONS = 4  # listener apart: fetch, heartbeat, finish, reap
 
@@ -49,11 +49,16 @@ class Agent:
         self,
         store_url: str,
         open_source: Callable[[Extraction], Source],
+        threads: Threads,
         chunks_in_flight: int,
         extraction_id: int | None = None,
         guards: Guards | None = None,
     ) -> None:
-        """extraction_id: work on this extraction only; None: on all. guards: of its databases, closed by the caller."""
+        """threads: chunks are copied in them, at most `chunks_in_flight` at once; others may use them too.
+
+        extraction_id: work on this extraction only; None: on all. guards: of its databases.
+        The caller closes threads and guards, once the agent has ended.
+        """
         self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
         self.ended = asyncio.Event()  # an extraction that this agent worked on has ended
         self._stopping = asyncio.Event()
@@ -63,10 +68,11 @@ class Agent:
         self._worker: Worker | None = None
         self._running: set[tuple[int, int]] = set()
         self._jobs: set[int] = set()  # whose task runs
-        self._threads = ThreadPoolExecutor(chunks_in_flight, "extraction", initializer=_name_thread)
+        self._threads, self._room = threads, asyncio.Semaphore(chunks_in_flight)
+        self._calls: set[futures.Future[bool]] = set()  # that run in the threads, or wait for one
         self._app = queue.app(store_url, _QUEUE_CONNECTIONS, self._copy_chunk)
         self._control = Control(store_url, self.name, guards and guards.store_breaker)
-        lanes = Lanes(open_source, self._control.open, guards and guards.breaker)
+        lanes = Lanes(open_source, self._control.open, chunks_in_flight, guards and guards.breaker)
         self._keeper = Keeper(self._control, lanes)
         self._admission = Admission(extraction_id, lambda: self._control.run(lambda store: store.running()))
         self._copier = Copier(self._control, lanes, self._keeper, guards, self._admission.refuse)
@@ -131,9 +137,12 @@ class Agent:
 
     def _close(self) -> None:
         self._control.give_up.request()
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        late = futures.wait(list(self._calls), deadlines.STATEMENT).not_done
         self._keeper.close()
-        self._control.close()
+        if late:
+            log.warning("%d chunks in flight do not end; what they still use is left to them", len(late))
+        else:
+            self._control.close()
 
     # The queue's worker
 
@@ -179,13 +188,36 @@ class Agent:
         assert job_id is not None
         self._running.add(pair)
         self._jobs.add(job_id)
-        future = asyncio.get_running_loop().run_in_executor(self._threads, self._copier.copy, extraction_id, chunk_no)
-        future.add_done_callback(lambda _: self._running.discard(pair))
         try:
-            if await asyncio.shield(future):
+            if await asyncio.shield(await self._begin(pair)):
                 self.ended.set()
         finally:
             self._jobs.discard(job_id)
+
+    async def _begin(self, pair: tuple[int, int]) -> asyncio.Future[bool]:
+        """Have a thread copy the chunk when there is room. It is in flight until the thread has done with it."""
+        try:
+            await self._room.acquire()
+        except asyncio.CancelledError:
+            self._running.discard(pair)
+            raise
+        if self._draining or self._stopping.is_set():
+            self._leave(pair)
+            raise queue.Again
+        try:
+            call = self._threads.submit(self._copier.copy, *pair)
+        except errors.Busy as busy:
+            self._leave(pair)
+            raise queue.Again(busy.retry_after) from busy
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+        copied = asyncio.wrap_future(call)
+        copied.add_done_callback(lambda _: self._leave(pair))
+        return copied
+
+    def _leave(self, pair: tuple[int, int]) -> None:
+        self._running.discard(pair)
+        self._room.release()
 
     async def _sign_of_life(self, worker: Worker | None) -> None:
         """In the place of a worker that gives none while it ends: chunks in flight would be handed on."""
@@ -242,8 +274,3 @@ def _spare_the_collector() -> None:
     """Rows pass by as short-lived tuples without cycles: walking everything else for each 700 of them took 40 %."""
     gc.freeze()
     gc.set_threshold(100_000, 10, 10)
-
-
-def _name_thread() -> None:
-    thread = threading.current_thread()
-    thread.name = f"extraction-{int(thread.name.rsplit('_', 1)[1]) + 1}"

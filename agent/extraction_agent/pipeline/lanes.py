@@ -6,10 +6,13 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
+from extraction_agent.observe import metrics
 from extraction_agent.sources.protocol import Session, Source
 from extraction_agent.store.store import Extraction, Store
 
 Key = tuple[int, str | None]  # extraction, snapshot
+
+_STORE = "lanes-store"  # the label of the lanes' connections to the store; those to sources bear their kind's
 
 
 @dataclass(slots=True)
@@ -17,8 +20,15 @@ class Lane:
     """Connections of one thread."""
 
     key: Key
+    kind: str  # of source
     session: Session
     store: Store
+
+    def count(self, *, active: int = 0, idle: int = 0) -> None:
+        """Add to the figures of the pools that its two connections belong to."""
+        for pool in (_STORE, _of_sources(self.kind)):
+            metrics.POOL_ACTIVE.labels(pool).inc(active)
+            metrics.POOL_IDLE.labels(pool).inc(idle)
 
     def close(self) -> None:
         self.session.close()
@@ -32,10 +42,12 @@ class Lanes:
         self,
         open_source: Callable[[Extraction], Source],
         open_store: Callable[[], Store],
+        width: int,
         breaker: Callable[[Source], AbstractContextManager[object]] | None = None,
     ) -> None:
-        """breaker: of a source, so that one that is down is not hammered."""
-        self._open_source, self._open_store = open_source, open_store
+        """width: lanes in use at once, at most. breaker: of a source, so that one that is down is not hammered."""
+        self._open_source, self._open_store, self._width = open_source, open_store, width
+        _tell_sizes(_STORE, width)
         self._breaker = breaker or (lambda _: nullcontext())
         self._idle: dict[Key, list[Lane]] = defaultdict(list)
         self._sources: dict[int, Source] = {}
@@ -45,7 +57,8 @@ class Lanes:
         """The extraction's source, checked once."""
         with self._lock:
             if extraction.id not in self._sources:
-                self._sources[extraction.id] = self._open_source(extraction)
+                self._sources[extraction.id] = source = self._open_source(extraction)
+                _tell_sizes(_of_sources(source.kind), self._width)
             return self._sources[extraction.id]
 
     def take(self, extraction: Extraction) -> Lane:
@@ -55,25 +68,29 @@ class Lanes:
             stale = [k for k in self._idle if k[0] == key[0] and k != key]
             closing = [lane for k in stale for lane in self._idle.pop(k)]
             lane = self._idle[key].pop() if self._idle[key] else None
-        for old in closing:
-            old.close()
+        _close(closing)
         if lane is not None:
+            lane.count(active=1, idle=-1)
             return lane
         source = self.source(extraction)
         with self._breaker(source):
             session = source.session(extraction.snapshot)
         try:
-            return Lane(key, session, self._open_store())
+            lane = Lane(key, source.kind, session, self._open_store())
         except BaseException:
             session.close()
             raise
+        lane.count(active=1)
+        return lane
 
     def give_back(self, lane: Lane) -> None:
         """Keep a lane that is at rest; close one that is not."""
         if lane.session.usable and lane.store.usable:
+            lane.count(active=-1, idle=1)
             with self._lock:
                 self._idle[lane.key].append(lane)
         else:
+            lane.count(active=-1)
             lane.close()
 
     def extractions(self) -> set[int]:
@@ -88,5 +105,20 @@ class Lanes:
             closing = [lane for key in keys for lane in self._idle.pop(key)]
             for known in [k for k in self._sources if extraction_id in (None, k)]:
                 del self._sources[known]
-        for lane in closing:
-            lane.close()
+        _close(closing)
+
+
+def _close(idle: list[Lane]) -> None:
+    for lane in idle:
+        lane.count(idle=-1)
+        lane.close()
+
+
+def _of_sources(kind: str) -> str:
+    return f"source-{kind}"
+
+
+def _tell_sizes(pool: str, width: int) -> None:
+    metrics.POOL_MAX.labels(pool).set(width)
+    metrics.POOL_MIN.labels(pool).set(0)
+    metrics.POOL_PENDING.labels(pool).set(0)

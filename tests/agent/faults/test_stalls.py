@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import LiteralString
 
 import pytest
@@ -18,6 +18,7 @@ from extraction_agent.jobs import Agent
 from extraction_agent.model import Definition
 from extraction_agent.pipeline.start import start
 from extraction_agent.profiles import Settings
+from extraction_agent.protect.threads import Threads
 from extraction_agent.sources import open_source
 from extraction_agent.store.store import Store
 
@@ -50,10 +51,11 @@ class Run:
 
     async def _work(self) -> None:
         self.loop = asyncio.get_running_loop()
-        self.agent = Agent(self.store_url, lambda _: self._source, IN_FLIGHT)
-        self._ready.set()
-        ticker = asyncio.create_task(self._tick())
-        await self.agent.run()
+        with closing(Threads(IN_FLIGHT, IN_FLIGHT, 0)) as threads:
+            self.agent = Agent(self.store_url, lambda _: self._source, threads, IN_FLIGHT)
+            self._ready.set()
+            ticker = asyncio.create_task(self._tick())
+            await self.agent.run()
         ticker.cancel()
 
     async def _tick(self) -> None:

@@ -2,9 +2,11 @@
 
 import asyncio
 import threading
+from contextlib import closing
 from typing import Self
 
 from extraction_agent.jobs import Agent
+from extraction_agent.protect.threads import Threads
 from extraction_agent.sources import open_source
 
 
@@ -18,9 +20,10 @@ class Worker:
 
     async def _work(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self.agent = Agent(self._store_url, lambda _: open_source(self._source_url), 1, self._only)
-        self._ready.set()
-        await self.agent.run()
+        with closing(Threads(1, 1, 0)) as threads:
+            self.agent = Agent(self._store_url, lambda _: open_source(self._source_url), threads, 1, self._only)
+            self._ready.set()
+            await self.agent.run()
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import psycopg
 import pytest
@@ -17,6 +17,7 @@ from extraction_agent.model import Definition, Format, Status
 from extraction_agent.pipeline import old_way
 from extraction_agent.pipeline.start import start
 from extraction_agent.pipeline.verify import verify
+from extraction_agent.protect.threads import Threads
 from extraction_agent.sources import open_source
 from extraction_agent.store.store import Store
 from extraction_agent.waiting import Stop
@@ -53,7 +54,9 @@ def test_copies_every_row_through_the_queue_as_any_extraction(source: Database, 
         "ANALYZE item",
     )
     number = _begin(source, store, Definition(table="item"))
-    agent = Agent(store.url, lambda _: open_source(source.url), _BASELINE.reading.chunks_in_flight, number)
+    width = _BASELINE.reading.chunks_in_flight
+    threads = Threads(width, width, 0)
+    agent = Agent(store.url, lambda _: open_source(source.url), threads, width, number)
 
     async def work() -> str:
         running = asyncio.create_task(agent.run())
@@ -68,7 +71,8 @@ def test_copies_every_row_through_the_queue_as_any_extraction(source: Database, 
             agent.stop()
             await running
 
-    assert asyncio.run(work()) == "succeeded"
+    with closing(threads):
+        assert asyncio.run(work()) == "succeeded"
     got = store.rows("SELECT (data->>'id')::int, data->>'name' FROM extraction_data WHERE extraction_id = 1")
     assert sorted(got) == source.rows("SELECT id, name FROM item ORDER BY id")
     transactions = store.value("SELECT count(DISTINCT xmin::text) FROM extraction_data")

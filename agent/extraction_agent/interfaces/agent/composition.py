@@ -7,6 +7,7 @@ from extraction_agent.daemon import Component
 from extraction_agent.interfaces.agent.configuration import Configuration
 from extraction_agent.interfaces.agent.parts import Http, Worker
 from extraction_agent.jobs import Agent
+from extraction_agent.protect.threads import Threads
 from extraction_agent.sources import open_source
 from extraction_agent.sources.protocol import Source
 from extraction_agent.store.store import Extraction
@@ -16,9 +17,11 @@ def components(configuration: Configuration) -> list[Component[Configuration]]:
     """In the order they are started. Nothing is connected yet. Raises UsageError."""
     store_url = configuration.store_url()
     sources = Sources(configuration)
+    settings = configuration.profile.settings
+    threads = Threads(settings.threads.core, settings.threads.maximum, settings.threads.queue)
 
     def make_agent() -> Agent:
-        return Agent(store_url, sources.open, configuration.profile.settings.reading.chunks_in_flight)
+        return Agent(store_url, sources.open, threads, settings.reading.chunks_in_flight)
 
     worker = Worker(make_agent)
     http = Http(configuration, web.Application())

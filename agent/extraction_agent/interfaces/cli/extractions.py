@@ -8,8 +8,8 @@ from pydantic import ValidationError
 
 from extraction_agent import errors, profiles, secrets
 from extraction_agent.interfaces.cli import follow, options, output
-from extraction_agent.jobs import Agent
-from extraction_agent.model import Consistency, Definition, Format, Status, Summary, slug
+from extraction_agent.model import Consistency, Definition, Format, Summary, slug
+from extraction_agent.pipeline import ending
 from extraction_agent.pipeline.start import plan, start
 from extraction_agent.sources import kind_of, open_source
 from extraction_agent.sources.protocol import Planned, Source
@@ -103,19 +103,16 @@ def resume(
         extraction = opened.extraction(extraction_id)
         settings = profiles.Settings.recorded(extraction.settings, f"The settings of extraction {extraction_id}")
         source = source_of(extraction, source_url, secret)
-        if not opened.reopen(extraction_id):
-            raise errors.UsageError(f"Extraction {extraction_id} is {extraction.status}; there is nothing to resume.")
-    agent = Agent(store, lambda _: source, settings.reading.chunks_in_flight, extraction_id)
-    _print(follow.to_the_end(agent, store, extraction_id, quiet=json), json=json)
+        ending.reopen(opened, extraction_id)
+    with follow.own_agent(store, source, settings, extraction_id) as agent:
+        summary = follow.to_the_end(agent, store, extraction_id, quiet=json)
+    _print(summary, json=json)
 
 
 def cancel(extraction_id: options.Extraction, store: options.Store, json: options.Json = False) -> None:
     """Give an extraction up; what was copied of it is dropped."""
     with Store(store) as opened:
-        before = opened.summary(extraction_id)
-        if not opened.end(extraction_id, Status.CANCELLED, None):
-            raise errors.UsageError(f"Extraction {extraction_id} is {before.status}; there is nothing to cancel.")
-        _print(opened.summary(extraction_id), json=json)
+        _print(ending.cancel(opened, extraction_id), json=json)
 
 
 def list_(

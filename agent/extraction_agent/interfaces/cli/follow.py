@@ -17,6 +17,7 @@ from extraction_agent.model import Status, Summary
 from extraction_agent.pipeline.start import Started
 from extraction_agent.profiles import Settings
 from extraction_agent.protect.guards import Guards
+from extraction_agent.protect.threads import Threads
 from extraction_agent.sources.protocol import Source
 from extraction_agent.store.store import Store
 
@@ -30,13 +31,18 @@ def work_off(
     store_url: str, source: Source, started: Started, settings: Settings, longest_snapshot: float, *, quiet: bool
 ) -> Summary:
     """Work on an extraction that has just been started, holding its snapshot."""
-    with Guards(store_url, settings) as guards:
-        agent = Agent(
-            store_url, lambda _: source, settings.reading.chunks_in_flight, started.extraction_id, guards=guards
-        )
+    with own_agent(store_url, source, settings, started.extraction_id) as agent:
         if started.snapshot is not None:
             agent.hold(started.extraction_id, started.snapshot, longest_snapshot)
         return to_the_end(agent, store_url, started.extraction_id, quiet=quiet)
+
+
+@contextlib.contextmanager
+def own_agent(store_url: str, source: Source, settings: Settings, extraction_id: int) -> Iterator[Agent]:
+    """An agent for one extraction, with threads and guards of its own."""
+    width = settings.reading.chunks_in_flight
+    with Guards(store_url, settings) as guards, contextlib.closing(Threads(width, width, 0)) as threads:
+        yield Agent(store_url, lambda _: source, threads, width, extraction_id, guards)
 
 
 def to_the_end(agent: Agent, store_url: str, extraction_id: int, *, quiet: bool) -> Summary:
