@@ -27,3 +27,13 @@ THREAD_IDLE = 60.0  # after which a thread beyond the core that has nothing to d
 POOL_CHECK = 2.0  # a pooled connection's answer that it lives; the end of a transaction left open
 POOL_RECONNECT = 4.0  # the longest pause between two attempts of a pool to open a connection
 POOL_ROUND = 1.0  # how often a pool looks for leaks, old connections and callers in need
+
+BODY = 10.0  # a request's body, from its first byte to its last
+KEEP_ALIVE = 75.0  # a connection without a whole head of a request; longer than proxies keep theirs
+LINGER = 5.0  # a body that nobody wants is still taken for this long, so that its sender reads why
+UNREAD = 30.0  # an answer that its client does not read
+TOKENS = 2.0  # read the valid tokens
+PULSE = 0.5  # how often the loop and the store are felt for /liveness and /readiness
+STUCK = 5.0  # a loop that has not turned for this long is stuck
+PROBE = 1.0  # one probe of the store, log-in included
+UNREADY = 1.5  # without a probe that succeeded for this long, the store counts as away

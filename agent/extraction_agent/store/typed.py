@@ -20,7 +20,7 @@ def prepare(connection: Connection, name: str, columns: tuple[Column, ...]) -> s
 
     Raises UsageError if a column has another type than the records kept so far.
     """
-    table = q.Identifier(SCHEMA, _fitting(name))
+    table = table_of(name)
     text = table.as_string(connection)
     taken = sorted({"_extraction_id", "_chunk_no"} & {column.name for column in columns})
     if taken:
@@ -48,6 +48,11 @@ def prepare(connection: Connection, name: str, columns: tuple[Column, ...]) -> s
             "Leave the column out with --exclude, or use --format json."
         ) from error
     return text
+
+
+def table_of(name: str) -> q.Identifier:
+    """The typed table of the config of that name."""
+    return q.Identifier(SCHEMA, _fitting(name))
 
 
 def _fitting(name: str) -> str:
