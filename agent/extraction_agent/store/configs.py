@@ -6,25 +6,41 @@ from psycopg.types.json import Jsonb
 
 from extraction_agent import errors, model
 from extraction_agent.store import typed
-from extraction_agent.store.connection import StoreConnection
+from extraction_agent.store.audit import Audit
 from extraction_agent.store.rows import Config
 
 
-class Configs(StoreConnection):
+class Configs(Audit):
     """What is kept of a config from one extraction to the next."""
 
     def save_config(
         self, name: str, source_type: str, source_url: str, secret: str | None, definition: model.Definition
     ) -> Config:
-        row = self._one(
-            "upsert_config",
-            name=name,
-            source_type=source_type,
-            source_url=source_url,
-            secret=secret,
-            definition=Jsonb(definition.model_dump(mode="json")),
-        )
-        assert row is not None
+        """Make it, or give the one of this name another content. Raises Conflict."""
+        with self.transaction():
+            made = self._insert_config(name, source_type, source_url, secret, definition)
+            if made is not None:
+                return made
+            row = self._one("lock_config_named", name=name)
+            if row is None:
+                raise errors.Conflict(f"Config {name} has just been deleted; try again.")
+            config_id, *kept = row
+            wanted = _described(source_type, source_url, secret, definition)
+            before = dict(zip(wanted, kept, strict=True))
+            if before != wanted:
+                self._run("update_config", config_id=config_id, **{**wanted, "definition": Jsonb(wanted["definition"])})
+                self.audit(None, "config.replaced", f"config {name}", before, wanted)
+        return Config(config_id, name, source_type, source_url, secret, definition)
+
+    def _insert_config(
+        self, name: str, source_type: str, source_url: str, secret: str | None, definition: model.Definition
+    ) -> Config | None:
+        """None: there is one of that name."""
+        described = _described(source_type, source_url, secret, definition)
+        row = self._one("insert_config", name=name, **{**described, "definition": Jsonb(described["definition"])})
+        if row is None:
+            return None
+        self.audit(None, "config.created", f"config {name}", after=described)
         return Config(row[0], name, source_type, source_url, secret, definition)
 
     def config(self, name: str) -> Config | None:
@@ -52,17 +68,11 @@ class Configs(StoreConnection):
         self, name: str, source_type: str, source_url: str, secret: str | None, definition: model.Definition
     ) -> Config:
         """Raises Conflict if there is one of that name."""
-        row = self._one(
-            "insert_config",
-            name=name,
-            source_type=source_type,
-            source_url=source_url,
-            secret=secret,
-            definition=Jsonb(definition.model_dump(mode="json")),
-        )
-        if row is None:
+        with self.transaction():
+            made = self._insert_config(name, source_type, source_url, secret, definition)
+        if made is None:
             raise errors.Conflict(f"There is a config {name} already: replace it, or choose another name.")
-        return Config(row[0], name, source_type, source_url, secret, definition)
+        return made
 
     def hold_config(self, config: Config) -> None:
         """Keep the config as it is until the transaction ends. Raises Conflict if it is another, or gone."""
@@ -106,9 +116,20 @@ class Configs(StoreConnection):
 
     def reset_watermark(self, config_id: int) -> bool:
         """Forget the watermark, so that the next run takes everything. False: there was none."""
-        return self._run("reset_watermark", config_id=config_id).rowcount == 1
+        with self.transaction():
+            row = self._one("reset_watermark", config_id=config_id)
+            if row is not None:
+                state, name = row
+                self.audit(None, "watermark.reset", f"config {name}", before={"watermark": state})
+        return row is not None
 
     def window_digests(self, config_id: int) -> bytes:
         """8 bytes of each row that the config's last overlapping run met in its window."""
         row = self._one("window_digests", config_id=config_id)
         return b"" if row is None or row[0] is None else bytes(row[0])
+
+
+def _described(source_type: str, source_url: str, secret: str | None, definition: model.Definition) -> dict[str, Any]:
+    """A config's content as its row has it."""
+    content = definition.model_dump(mode="json")
+    return {"source_type": source_type, "source_url": source_url, "secret": secret, "definition": content}

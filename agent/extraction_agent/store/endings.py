@@ -40,6 +40,7 @@ class Endings(Extractions):
             self._run("save_watermark", extraction_id=extraction_id)
             self._run("finish_extraction", extraction_id=extraction_id)
             self._run("drop_jobs", extraction_id=extraction_id)  # second ones, of attempts that were lost
+            self._audit_status("extraction.succeeded", extraction_id, "running", "succeeded")
         return True
 
     def _all_done(self, extraction_id: int) -> bool:
@@ -56,6 +57,7 @@ class Endings(Extractions):
             row = self._one("end_extraction", extraction_id=extraction_id, status=status.value, error=error)
             if row is not None:
                 self._run("drop_jobs", extraction_id=extraction_id)
+                self._audit_status(f"extraction.{status}", extraction_id, row[0], status.value, error)
         return row is not None
 
     def _cancel(self, extraction_id: int) -> bool:
@@ -66,7 +68,9 @@ class Endings(Extractions):
                     self._run("short_waits")
                     if not self._clear(extraction_id):
                         return False
-                    self._one("end_extraction", extraction_id=extraction_id, status="cancelled", error=None)
+                    row = self._one("end_extraction", extraction_id=extraction_id, status="cancelled", error=None)
+                    assert row is not None
+                    self._audit_status("extraction.cancelled", extraction_id, row[0], "cancelled")
                     return True
             except errors.StoreUnavailable as failed:
                 if not isinstance(failed.__cause__, psycopg.errors.LockNotAvailable):
@@ -81,7 +85,8 @@ class Endings(Extractions):
         """Make an unfinished or failed extraction run again. False: it has ended for good. Raises Conflict."""
         try:
             with self.transaction():
-                if self._one("reopen_extraction", extraction_id=extraction_id) is None:
+                reopened = self._one("reopen_extraction", extraction_id=extraction_id)
+                if reopened is None:
                     return False
                 overtaken = self._one("overtaken", extraction_id=extraction_id)
                 assert overtaken is not None
@@ -96,6 +101,7 @@ class Endings(Extractions):
                         "rest cannot be read as its beginning was. Start a new one."
                     )
                 self._run("forgive_chunks", extraction_id=extraction_id)
+                self._audit_status("extraction.resumed", extraction_id, reopened[0], "running")
         except errors.StoreError as error:
             if isinstance(error.__cause__, psycopg.errors.UniqueViolation):
                 raise errors.Conflict(
@@ -103,3 +109,7 @@ class Endings(Extractions):
                 ) from error
             raise
         return True
+
+    def _audit_status(self, action: str, extraction_id: int, before: str, after: str, error: str | None = None) -> None:
+        told = {"status": after} if error is None else {"status": after, "error": error}
+        self.audit(None, action, f"extraction {extraction_id}", {"status": before}, told)

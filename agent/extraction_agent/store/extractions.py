@@ -8,11 +8,12 @@ from psycopg.types.json import Jsonb
 
 from extraction_agent import errors, model, sql
 from extraction_agent.store import queue, typed
-from extraction_agent.store.connection import StoreConnection, jsonb
+from extraction_agent.store.audit import Audit
+from extraction_agent.store.connection import jsonb
 from extraction_agent.store.rows import Config, Extraction
 
 
-class Extractions(StoreConnection):
+class Extractions(Audit):
     """The rows of extractions, up to their end."""
 
     def insert_extraction(
@@ -46,6 +47,12 @@ class Extractions(StoreConnection):
             raise
         assert row is not None
         self._insert_chunks(row[0], target, plan.format, chunks, first=0)
+        self.audit(
+            None,
+            "extraction.created",
+            f"extraction {row[0]}",
+            after={"config": config.name, "relation": plan.relation, "target": target, "chunks": len(chunks)},
+        )
         return int(row[0])
 
     def replace_chunks(
@@ -159,6 +166,10 @@ class Extractions(StoreConnection):
         """None: there is no such extraction."""
         row = self._one("status", extraction_id=extraction_id)
         return None if row is None else model.Status(row[0])
+
+    def running(self) -> list[int]:
+        """Extractions that run now."""
+        return [row[0] for row in self._run("running_extractions").fetchall()]
 
     def locked_snapshot(self, extraction_id: int) -> tuple[model.Status, str | None]:
         """Status and snapshot token, with the row locked; inside the caller's transaction."""

@@ -98,6 +98,10 @@ def _retire(store: Store, found: list[Prunable]) -> list[Prunable]:
             connection.execute(statement, locked)
         connection.execute(sql.load(_QUERIES, "delete_jobs"), locked)
         connection.execute(sql.load(_QUERIES, "delete_extractions"), locked)
+        if going:  # one entry, however many: each lengthens the commit
+            gone = [{"id": one.extraction_id, "config": one.config, "rows": one.rows} for one in going]
+            what = f"extraction {ids[0]}" if len(going) == 1 else f"{len(going)} extractions"
+            store.audit(None, "extraction.pruned", what, before={"extractions": gone})
     return going
 
 
@@ -110,4 +114,7 @@ def forget_config(store: Store, config_id: int, typed_table: str | None) -> None
     with store.transaction():
         if typed_table is not None:
             store.connection.execute(q.SQL(sql.load(_QUERIES, "drop_part")).format(part=sql.trusted(typed_table)))
-        store.connection.execute(sql.load(_QUERIES, "delete_config"), {"config_id": config_id})
+        row = store.connection.execute(sql.load(_QUERIES, "delete_config"), {"config_id": config_id}).fetchone()
+        if row is not None:
+            names = ("source_type", "source_url", "secret", "definition")
+            store.audit(None, "config.deleted", f"config {row[0]}", before=dict(zip(names, row[1:], strict=True)))

@@ -141,3 +141,18 @@ def test_a_part_of_an_older_store_is_indexed(other: embedded.Server, source: Dat
     )
     assert [row[0] for row in definitions] == ["extraction_data", f"extraction_parts.e{number}"]
     assert definitions[0][1:] == definitions[1][1:]
+
+
+def test_the_audit_chain_is_the_same_text_in_every_version(other: embedded.Server, store: Database) -> None:
+    """So a store can go to another version without the chain breaking."""
+    older = migrated(other)
+    details = {"ä": 'ü"\\\n', "n": 1.50, "deep": {"list": [1, None, True, 12345678901234567890]}}
+    for each in (older, store):
+        with Store(each.url) as opened:
+            opened.audit("cli:tester", "config.replaced", "config ö", None, details)
+            assert opened.verify_audit().faults == []
+    ours = "SELECT audit_text(e) FROM audit_log AS e WHERE id = 2"
+    columns = "id, '2026-11-25 08:00:00.123456+00'::timestamptz, who, action, object, request, before, after, '', ''"
+    same_time = f"SELECT audit_text(ROW({columns})::audit_log) FROM audit_log WHERE id = 2"
+    assert store.value(ours) != older.value(ours)  # written at two moments
+    assert store.value(q.SQL(same_time)) == older.value(q.SQL(same_time))

@@ -9,7 +9,18 @@ from typing import Annotated
 import typer
 
 from extraction_agent import errors
-from extraction_agent.interfaces.cli import benchmark, demo, extractions, profile, prune, stores, verify, watermarks
+from extraction_agent.interfaces.cli import (
+    audit,
+    benchmark,
+    demo,
+    extractions,
+    profile,
+    prune,
+    stores,
+    tokens,
+    verify,
+    watermarks,
+)
 
 app = typer.Typer(
     name="extractctl",
@@ -26,6 +37,8 @@ demo.register(app)
 app.add_typer(watermarks.app, name="watermark")
 app.add_typer(profile.app, name="profile")
 app.add_typer(stores.app, name="store")
+app.add_typer(tokens.app, name="token")
+app.add_typer(audit.app, name="audit")
 
 
 def _version(wanted: bool) -> None:

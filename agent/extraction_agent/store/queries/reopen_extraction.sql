@@ -1,4 +1,5 @@
-UPDATE extractions
-SET status = 'running', error = NULL, finished_at = NULL, started_at = coalesce(started_at, now())
-WHERE id = %(extraction_id)s AND status IN ('pending', 'running', 'failed')
-RETURNING id
+UPDATE extractions AS e
+SET status = 'running', error = NULL, finished_at = NULL, started_at = coalesce(e.started_at, now())
+FROM (SELECT id, status FROM extractions WHERE id = %(extraction_id)s FOR UPDATE) AS before
+WHERE e.id = before.id AND before.status IN ('pending', 'running', 'failed')
+RETURNING before.status

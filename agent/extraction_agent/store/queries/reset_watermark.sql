@@ -1,1 +1,4 @@
-DELETE FROM extraction_watermarks WHERE config_id = %(config_id)s
+DELETE FROM extraction_watermarks AS w
+USING extraction_configs AS c
+WHERE w.config_id = %(config_id)s AND c.id = w.config_id
+RETURNING w.state, c.name

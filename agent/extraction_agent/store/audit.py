@@ -1,0 +1,193 @@
+"""The audit log: who changed what, in a chain of hashes that shows what was changed or removed afterwards."""
+
+import getpass
+import hashlib
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any, NamedTuple
+
+from extraction_agent import errors
+from extraction_agent.store.connection import StoreConnection, jsonb
+
+_BATCH = 5000  # entries read at once by verify
+_PASSWORD = re.compile(
+    r"(?<=://)([^:/@\s]*):[^@/\s]+(?=@)|\b((?:ssl)?passw(?:or)?d\s*=\s*)('[^']*'|[^\s&]+)", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One change."""
+
+    id: int
+    at: datetime
+    who: str
+    action: str
+    object: str
+    request: str | None
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "at": self.at.isoformat(),
+            "who": self.who,
+            "action": self.action,
+            "object": self.object,
+            "request": self.request,
+            "before": self.before,
+            "after": self.after,
+        }
+
+
+class Anchor(NamedTuple):
+    """An entry's number and hash, to be kept elsewhere: whoever can rewrite the whole chain cannot rewrite that."""
+
+    id: int
+    hash: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Anchor":
+        """Raises UsageError."""
+        found = re.fullmatch(r"(\d{1,18}):([0-9a-f]{64}|)", text.strip())
+        if found is None or (found[1] == "0") != (found[2] == ""):
+            raise errors.UsageError(
+                f"An anchor is NUMBER:HASH as `extractctl audit verify` prints it; {text!r} is not."
+            )
+        return cls(int(found[1]), found[2])
+
+    def __str__(self) -> str:
+        return f"{self.id}:{self.hash}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What the chain looks like."""
+
+    entries: int
+    anchor: Anchor  # its end
+    faults: list[str]  # sentences
+
+
+class Audit(StoreConnection):
+    """Entries are written in the transaction of the change they tell of."""
+
+    who: str | None = None  # in whose name this connection acts; None: the person at the command line
+    request: str | None = None  # the HTTP request it acts for
+
+    @contextmanager
+    def acting(self, who: str, request: str | None = None) -> Iterator[None]:
+        """What is changed inside is done in this name: token:NAME, schedule, agent:NAME."""
+        before = self.who, self.request
+        self.who, self.request = who, request
+        try:
+            yield
+        finally:
+            self.who, self.request = before
+
+    def audit(
+        self,
+        who: str | None,
+        action: str,
+        object_: str,
+        before: dict[str, Any] | None = None,
+        after: dict[str, Any] | None = None,
+    ) -> None:
+        """Add an entry in the caller's transaction. who: None for whom this connection acts for."""
+        self._run(
+            "insert_audit",
+            who=who or self.who or _person(),
+            action=action,
+            object=object_,
+            request=self.request,
+            before=jsonb(_without_passwords(before)),
+            after=jsonb(_without_passwords(after)),
+        )
+
+    def entries(self, limit: int, below: int | None = None, object_: str | None = None) -> list[Entry]:
+        """Newest first. below: older than this one; object_: of this object only."""
+        return [Entry(*row) for row in self._run("audit_entries", limit=limit, below=below, object=object_)]
+
+    def verify_audit(self, anchor: Anchor | None = None) -> Verified:
+        """Read the whole chain, as of one moment, and compute every hash anew."""
+        with self.transaction():
+            self._run("one_moment")
+            head = self._one("audit_head")
+            chain = _Chain(anchor)
+            while batch := self._run("audit_chain", after=chain.last, limit=_BATCH).fetchall():
+                for row in batch:
+                    chain.add(*row)
+        return chain.end(None if head is None else Anchor(head[0], bytes(head[1]).hex()))
+
+
+class _Chain:
+    """Follows the chain entry by entry; each fault is told once, and the chain goes on behind it."""
+
+    def __init__(self, anchor: Anchor | None) -> None:
+        self.last = 0
+        self._hash = b""
+        self._anchor = anchor
+        self._entries = 0
+        self._faults: list[str] = []
+
+    def add(self, number: int, text: str, previous: bytes, hash_: bytes) -> None:
+        self._entries += 1
+        gap = number != self.last + 1
+        if gap:
+            self._faults.append(f"{_missing(self.last + 1, number - 1)} missing.")
+        elif previous != self._hash:
+            self._faults.append(f"Entry {number} does not follow entry {self.last}: one of them was replaced or moved.")
+        if hashlib.sha256(previous + text.encode()).digest() != hash_:
+            self._faults.append(f"Entry {number} was altered.")
+        if self._anchor is not None and number == self._anchor.id and hash_.hex() != self._anchor.hash:
+            self._faults.append(f"Entry {number} is not the one the anchor was taken of: the chain was written anew.")
+        self.last, self._hash = number, hash_
+
+    def end(self, head: Anchor | None) -> Verified:
+        end = Anchor(self.last, self._hash.hex())
+        if head is None:
+            self._faults.append("The record of the chain's end is missing.")
+        elif head.id > end.id:
+            self._faults.append(f"{_missing(end.id + 1, head.id)} missing at the end.")
+        elif head != end:
+            self._faults.append(f"The chain ends with entry {end.id}, its record says {head}: one of them was altered.")
+        if self._anchor is not None and self._anchor.id > max(end.id, head.id if head else 0):
+            self._faults.append(
+                f"{_missing(end.id + 1, self._anchor.id)} missing: the anchor is of entry {self._anchor.id}."
+            )
+        return Verified(self._entries, end, self._faults)
+
+
+def _missing(first: int, last: int) -> str:
+    return f"Entry {first} is" if first == last else f"Entries {first} to {last} are"
+
+
+def _without_passwords(value: dict[str, Any] | None) -> dict[str, Any] | None:
+    """None should be in there; one in a URL or a connection string is blanked before it is kept for good."""
+    cleaned: dict[str, Any] | None = _cleaned(value)
+    return cleaned
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, str):
+        return _PASSWORD.sub(lambda found: f"{found[2]}…" if found[2] else f"{found[1]}:…", value)
+    if isinstance(value, dict):
+        return {str(key): _cleaned(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_cleaned(item) for item in value]
+    return value
+
+
+@cache
+def _person() -> str:
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name
+        name = "unknown"
+    return f"cli:{name}@{socket.gethostname()}"
