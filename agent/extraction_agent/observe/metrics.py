@@ -12,7 +12,8 @@ from prometheus_client.gc_collector import GCCollector
 from extraction_agent import __version__
 from extraction_agent.errors import SourceError, StoreError
 
-disable_created_metrics()  # a second series beside every counter, which nobody asks for
+# A second series beside every counter, which nobody asks for.
+disable_created_metrics()  # type: ignore[no-untyped-call] # the library gives it no annotation
 
 REGISTRY = CollectorRegistry()
 

@@ -42,6 +42,11 @@ class Samplers:
         for sampler in self._samplers:
             sampler.start()
 
+    def late(self) -> str | None:
+        """Which of them does not end its rounds, whatever comes of them; None: all do."""
+        late = [sampler.name for sampler in self._samplers if sampler.is_late]
+        return f"the sampler {' and '.join(late)} does not come round" if late else None
+
     def stop(self) -> None:
         until = time.monotonic() + deadlines.CANCEL
         for sampler in self._samplers:
@@ -57,7 +62,9 @@ class Sampler:
         self, sample: Sample, every: float = deadlines.SAMPLE_EVERY, deadline: float = deadlines.SAMPLE
     ) -> None:
         self._sample, self._every, self._deadline = sample, every, deadline
+        self.name = sample.name
         self._ended = threading.Event()
+        self._round = time.monotonic()  # the end of the latest round
         self._came = time.monotonic()  # the latest sample that came
         self._well = False
         self._thread = threading.Thread(target=self._run, name=f"sampler-{sample.name}", daemon=True)
@@ -67,6 +74,10 @@ class Sampler:
         metrics.SAMPLER_AGE.labels(self._sample.name).set_function(lambda: time.monotonic() - self._came)
         metrics.SAMPLER_FAILURES.labels(self._sample.name)
         self._thread.start()
+
+    @property
+    def is_late(self) -> bool:
+        return time.monotonic() - self._round > 3 * (self._every + self._deadline)
 
     def request_stop(self) -> None:
         self._ended.set()
@@ -83,6 +94,7 @@ class Sampler:
         try:
             while not self._ended.is_set():
                 self._take(limit)
+                self._round = time.monotonic()
                 self._ended.wait(self._every)
         finally:
             self._sample.close()
