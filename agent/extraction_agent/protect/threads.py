@@ -192,7 +192,7 @@ class Threads:
     def _start(self, call: _Call[Any]) -> None:
         number = next(number for number in itertools.count(1) if number not in self._threads)
         # A daemon: a stuck call shall not keep the process from its end.
-        thread = threading.Thread(target=self._work, args=(number, call), name=f"{self._name}-{number}", daemon=True)
+        thread = threading.Thread(target=self._work, args=(number, [call]), name=f"{self._name}-{number}", daemon=True)
         try:
             thread.start()
         except RuntimeError as error:
@@ -215,9 +215,9 @@ class Threads:
 
     # In a thread of the pool
 
-    def _work(self, number: int, first: _Call[Any]) -> None:
-        call: _Call[Any] | None = first
-        del first  # an idle thread holds on to nothing
+    def _work(self, number: int, first: list[_Call[Any]]) -> None:
+        """first: one call, in a list because a thread keeps its arguments; an idle one shall hold on to nothing."""
+        call: _Call[Any] | None = first.pop()
         while call is not None:
             call.execute(self._has_ended)
             call = None
