@@ -26,6 +26,7 @@ from extraction_agent.jobs.admission import Admission
 from extraction_agent.jobs.control import Control
 from extraction_agent.jobs.copier import Copier
 from extraction_agent.jobs.keeper import Keeper
+from extraction_agent.jobs.places import Places
 from extraction_agent.jobs.reaper import Reaper
 from extraction_agent.jobs.reconciler import Reconciler
 from extraction_agent.pipeline.lanes import Lanes
@@ -61,6 +62,7 @@ class Agent:
         """
         self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
         self.ended = asyncio.Event()  # an extraction that this agent worked on has ended
+        self.rounds = 0  # looks after the queue so far, well or not: they grow as long as the agent moves
         self._stopping = asyncio.Event()
         self._draining = False
         self._only = extraction_id
@@ -68,20 +70,30 @@ class Agent:
         self._worker: Worker | None = None
         self._running: set[tuple[int, int]] = set()
         self._jobs: set[int] = set()  # whose task runs
-        self._threads, self._room = threads, asyncio.Semaphore(chunks_in_flight)
+        self._threads, self._room = threads, Places(chunks_in_flight)
+        self._fetched = Places(chunks_in_flight + _FETCHED_AHEAD)
         self._calls: set[futures.Future[bool]] = set()  # that run in the threads, or wait for one
         self._app = queue.app(store_url, _QUEUE_CONNECTIONS, self._copy_chunk)
-        self._control = Control(store_url, self.name, guards and guards.store_breaker)
-        lanes = Lanes(open_source, self._control.open, chunks_in_flight, guards and guards.breaker)
-        self._keeper = Keeper(self._control, lanes)
+        self._control = Control(store_url, self.name, guards.store_breaker if guards else None)
+        breaker = guards.breaker if guards else None
+        self._lanes = Lanes(open_source, self._control.open, chunks_in_flight, breaker)
+        self._keeper = Keeper(self._control, self._lanes)
         self._admission = Admission(extraction_id, lambda: self._control.run(lambda store: store.running()))
-        self._copier = Copier(self._control, lanes, self._keeper, guards, self._admission.refuse)
+        self._copier = Copier(self._control, self._lanes, self._keeper, guards, self._admission.refuse)
         self._reconciler = Reconciler(self._control, extraction_id, self._running)
         self._reaper = Reaper(self._app, extraction_id, self._jobs)
 
     def hold(self, extraction_id: int, snapshot: Snapshot, longest: float) -> None:
         """Hold a snapshot until its extraction ends, at most `longest` seconds."""
         self._keeper.hold(extraction_id, snapshot, longest)
+
+    def resize(self, chunks_in_flight: int) -> None:
+        """So many chunks at once from now on; those in flight are finished. From the agent's loop."""
+        change = chunks_in_flight - self._width
+        self._width = chunks_in_flight
+        self._room.add(change)
+        self._fetched.add(change)
+        self._lanes.resize(chunks_in_flight)
 
     def stop(self) -> None:
         """Let go of everything: chunks in flight go back to the queue. From the agent's loop."""
@@ -172,6 +184,7 @@ class Agent:
             delete_jobs=queue_jobs.DeleteJobCondition.SUCCESSFUL,
             install_signal_handlers=False,
         )
+        self._fetched = worker._job_semaphore = Places(self._width + _FETCHED_AHEAD)  # its own could not change
         running = asyncio.create_task(worker.run(), name="worker")
         stopping = asyncio.create_task(self._stopping.wait(), name="stopping")
         await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -242,7 +255,10 @@ class Agent:
             await self._pause(seconds)
 
     async def _reap(self) -> None:
-        await self._reaper.reap(None if self._worker is None else self._worker.worker_id)
+        try:
+            await self._reaper.reap(None if self._worker is None else self._worker.worker_id)
+        finally:
+            self.rounds += 1
 
     async def _reconcile(self) -> None:
         await asyncio.to_thread(self._reconciler.reconcile)

@@ -84,14 +84,26 @@ class Lanes:
         return lane
 
     def give_back(self, lane: Lane) -> None:
-        """Keep a lane that is at rest; close one that is not."""
-        if lane.session.usable and lane.store.usable:
-            lane.count(active=-1, idle=1)
-            with self._lock:
+        """Keep a lane that is at rest; close one that is not, and one too many."""
+        with self._lock:
+            keep = lane.session.usable and lane.store.usable and len(self._idle[lane.key]) < self._width
+            lane.count(active=-1, idle=int(keep))
+            if keep:
                 self._idle[lane.key].append(lane)
-        else:
-            lane.count(active=-1)
+        if not keep:
             lane.close()
+
+    def resize(self, width: int) -> None:
+        """So many in use at once from now on; idle ones too many are closed."""
+        with self._lock:
+            self._width = width
+            closing = [lane for idle in self._idle.values() for lane in idle[width:]]
+            for idle in self._idle.values():
+                del idle[width:]
+            for kind in {source.kind for source in self._sources.values()}:
+                _tell_sizes(_of_sources(kind), width)
+        _tell_sizes(_STORE, width)
+        _close(closing)
 
     def extractions(self) -> set[int]:
         """Those that something is kept for."""
