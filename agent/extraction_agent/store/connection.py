@@ -23,7 +23,7 @@ _STATEMENTS_OF = {
         "active_extraction", "end_extraction", "finish_extraction", "insert_chunks", "insert_extraction",
         "load_extraction", "lock_extraction", "status", "unfinished_chunks",
     ),
-    "list": ("chunks", "configs", "counts", "summaries"),
+    "list": ("audit_entries", "chunks", "configs", "counts", "summaries", "tokens"),
     "queue": ("complete_extractions", "drop_jobs", "orphaned_chunks"),
 }  # fmt: skip
 _CLASS_OF = {statement: class_ for class_, statements in _STATEMENTS_OF.items() for statement in statements}

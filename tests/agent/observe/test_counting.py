@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from extraction_agent import sql
+from extraction_agent import errors, sql
 from extraction_agent.jobs import Agent
 from extraction_agent.model import Definition
 from extraction_agent.observe import exposition, metrics
@@ -136,6 +136,22 @@ def test_a_thousand_extractions_make_no_series_more(store: Database, tmp_path: P
     assert store.value("SELECT count(*) FROM extractions WHERE status = 'succeeded'") == 1000
     assert many == one
     stored.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (errors.SnapshotLost("gone."), "source"),
+        (errors.StoreUnavailable("away."), "store"),
+        (errors.Unreadable("of another version."), "store"),
+        (ZeroDivisionError(), "other"),
+    ],
+)
+def test_errors_are_of_the_side_that_failed(error: Exception, kind: str) -> None:
+    before = {each: value("extraction_errors_total", kind=each) for each in metrics.KINDS}
+    metrics.error(error)
+    after = {each: value("extraction_errors_total", kind=each) for each in metrics.KINDS}
+    assert after == {**before, kind: before[kind] + 1}
 
 
 def test_names_of_people_s_choice_are_few() -> None:
