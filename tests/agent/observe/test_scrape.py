@@ -1,12 +1,11 @@
-"""A real Prometheus scrapes an agent during an extraction: the queries people were promised answer with data."""
+"""A real Prometheus scrapes a daemon during an extraction: the queries people were promised answer with data."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from daemons import Daemon
 from extraction_agent.model import Definition
 from extraction_agent.pipeline.start import start
 from extraction_agent.profiles import Settings
@@ -19,13 +18,14 @@ _ROWS = 40_000
 
 
 @pytest.fixture
-def target(store: Database) -> Iterator[str]:
-    """The URL of an agent at work on the store."""
-    command = [sys.executable, str(Path(__file__).with_name("target.py")), store.url]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
-        process.kill()
+def target(store: Database, tmp_path: Path) -> Iterator[str]:
+    """The URL of a daemon at work on the store."""
+    daemon = Daemon(tmp_path / "agent", store.url)
+    try:
+        yield daemon.start().url
+        daemon.stop()
+    finally:
+        daemon.close()
 
 
 @pytest.mark.ci
@@ -35,7 +35,7 @@ def test_prometheus_gets_answers(source: Database, store: Database, target: str,
         "INSERT INTO orders SELECT n, repeat('x', 50) FROM generate_series(1, 40000) AS n",
         "ANALYZE orders",
     )
-    with Prometheus(tmp_path, target) as prometheus:
+    with Prometheus(tmp_path / "prometheus", target) as prometheus:
         prometheus.wait_for("up", lambda value: value == 1)
         assert prometheus.ask("rate(extraction_errors_total[5m]) * 60 > 0") == []
         _begin(source, store, "good", "orders", chunk_rows=1000)
