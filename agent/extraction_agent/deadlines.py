@@ -34,6 +34,12 @@ LINGER = 5.0  # a body that nobody wants is still taken for this long, so that i
 UNREAD = 30.0  # an answer that its client does not read
 TOKENS = 2.0  # read the valid tokens
 PULSE = 0.5  # how often the loop and the store are felt for /liveness and /readiness
+LATE = 120.0  # an agent that has not looked after the queue for this long, though the store answers, is stuck
 STUCK = 5.0  # a loop that has not turned for this long is stuck
 PROBE = 1.0  # one probe of the store, log-in included
 UNREADY = 1.5  # without a probe that succeeded for this long, the store counts as away
+
+CACHE_CONNECT = 0.5  # a connection to Redis, TLS included
+CACHE = 0.2  # one call of Redis: the store would answer as fast
+CACHE_LEASE = 1.0  # how long an agent takes cached configs for valid without asking the store
+CACHE_ADOPT = 5.0  # how long an agent has seen no cache, or another's, in use before it puts its own to use

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from extraction_agent import errors
+from extraction_agent.cache.lease import outlast_suspension
 from extraction_agent.model import Chunk, Consistency, Definition, Format, Status
 from extraction_agent.pipeline import watermark
 from extraction_agent.profiles import Settings
@@ -71,9 +72,11 @@ def start(
     """
 
     def save() -> Config:
-        return store.save_config(name, source.kind, source_url, secret, definition)
+        return store.save_config(name, source.kind, source_url, secret, definition, uncached=True)
 
-    return _start(store, source, name, definition, settings, store.config(name), save, also)
+    started = _start(store, source, name, definition, settings, store.config(name), save, also)
+    outlast_suspension(store)
+    return started
 
 
 def start_saved(store: Store, source: Source, config: Config, settings: Settings, also: Also | None = None) -> Started:

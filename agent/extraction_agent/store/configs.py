@@ -7,16 +7,27 @@ from psycopg.types.json import Jsonb
 from extraction_agent import errors, model
 from extraction_agent.store import typed
 from extraction_agent.store.audit import Audit
+from extraction_agent.store.epochs import Epochs
 from extraction_agent.store.rows import Config
 
 
-class Configs(Audit):
+class Configs(Audit, Epochs):
     """What is kept of a config from one extraction to the next."""
 
     def save_config(
-        self, name: str, source_type: str, source_url: str, secret: str | None, definition: model.Definition
+        self,
+        name: str,
+        source_type: str,
+        source_url: str,
+        secret: str | None,
+        definition: model.Definition,
+        *,
+        uncached: bool = False,
     ) -> Config:
-        """Make it, or give the one of this name another content. Raises Conflict."""
+        """Make it, or give the one of this name another content. Raises Conflict.
+
+        uncached: no cache can be reached from here, so none is valid any more if the content was another.
+        """
         with self.transaction():
             made = self._insert_config(name, source_type, source_url, secret, definition)
             if made is not None:
@@ -30,6 +41,8 @@ class Configs(Audit):
             if before != wanted:
                 self._run("update_config", config_id=config_id, **{**wanted, "definition": Jsonb(wanted["definition"])})
                 self.audit(None, "config.replaced", f"config {name}", before, wanted)
+                if uncached:
+                    self.suspend_cache()
         return Config(config_id, name, source_type, source_url, secret, definition)
 
     def _insert_config(

@@ -1,0 +1,1 @@
+UPDATE config_cache SET settled = true WHERE epoch = %(epoch)s::uuid AND NOT settled
