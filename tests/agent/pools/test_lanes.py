@@ -1,0 +1,43 @@
+"""Lanes are reported as pools: one for their connections to the store, one for each kind of source."""
+
+from extraction_agent.model import Definition
+from extraction_agent.observe import metrics
+from extraction_agent.pipeline.lanes import Lanes
+from extraction_agent.pipeline.start import start
+from extraction_agent.profiles import Settings
+from extraction_agent.sources import open_source
+from extraction_agent.store.store import Store
+from support import Database
+
+
+def figures(pool: str) -> tuple[float | None, ...]:
+    """active, idle, max"""
+    return tuple(
+        metrics.REGISTRY.get_sample_value(f"hikari_pool_{name}_connections", {"pool": pool})
+        for name in ("active", "idle", "max")
+    )
+
+
+def test_counts_lanes_in_use_and_at_rest(source: Database, store: Database) -> None:
+    source.run("CREATE TABLE item AS SELECT n AS id FROM generate_series(1, 10) AS n", "ANALYZE item")
+    opened = open_source(source.url)
+    with Store(store.url) as control:
+        begun = start(control, opened, "lanes", source.url, None, Definition(table="item"), Settings())
+        extraction = control.extraction(begun.extraction_id)
+    lanes = Lanes(lambda _: opened, lambda: Store(store.url), 5)
+    try:
+        both = ("lanes-store", "source-postgresql")
+        first, second = lanes.take(extraction), lanes.take(extraction)
+        assert [figures(pool) for pool in both] == [(2, 0, 5)] * 2
+        lanes.give_back(first)
+        assert [figures(pool) for pool in both] == [(1, 1, 5)] * 2
+        assert lanes.take(extraction) is first
+        first.store.close()
+        lanes.give_back(first)  # not usable: it is closed
+        lanes.give_back(second)
+        assert [figures(pool) for pool in both] == [(0, 1, 5)] * 2
+    finally:
+        lanes.forget()
+        if begun.snapshot is not None:
+            begun.snapshot.close()
+    assert [figures(pool) for pool in both] == [(0, 0, 5)] * 2
