@@ -4,7 +4,7 @@ A table is read in windows of blocks, so that a page costs what it holds, wherev
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,7 @@ from extraction_agent.store.rows import Extraction
 _QUERIES = "extraction_agent.store.queries"
 _WINDOW = 64  # blocks of the first window; each that brings nothing is followed by one of twice the size
 _MOST_BLOCKS = 32_768  # read for one page: 256 MiB, in which a small extraction among others may not be found yet
-_LAST = 65_535  # no offset within a block is higher
+_LAST = 9_999  # no offset within a block is as high
 PLACE = r"^(0|[1-9][0-9]{0,8})-(0|[1-9][0-9]{0,3})-(0|[1-9][0-9]{0,17})$"
 
 
@@ -71,7 +71,7 @@ class Records(StoreConnection):
             width = _WINDOW if len(found) > before else width * 2
         return found, (place if place.read < total and place.block < blocks else None)
 
-    def _window(self, extraction: Extraction, place: Place, end: int, limit: int) -> Iterator[tuple[str, int, int]]:
+    def _window(self, extraction: Extraction, place: Place, end: int, limit: int) -> Generator[tuple[str, int, int], None, None]:
         """Records behind a place, before a block, as they lie; one by one, so that a large one is not met by others."""
         format_ = extraction.plan.format
         parts: dict[str, q.Composable] = {
@@ -90,4 +90,4 @@ class Records(StoreConnection):
             "limit": limit,
         }
         with self.connection.cursor() as cursor:
-            yield from cursor.stream(q.SQL(text).format(**parts), values)  # type: ignore[misc] # rows of three columns
+            yield from cursor.stream(q.SQL(text).format(**parts), values)

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 
 from extraction_agent import errors
-from extraction_agent.store.connection import StoreConnection
+from extraction_agent.store.audit import Audit
 
 _PREFIX = "extraction"  # so that whoever finds a token, a scanner of repositories say, knows what it is
 
@@ -66,22 +66,26 @@ def digest(text: str) -> bytes:
     return hashlib.sha256(text.encode(errors="surrogatepass")).digest()
 
 
-class Tokens(StoreConnection):
+class Tokens(Audit):
     """The rows of tokens and idempotency keys."""
 
     def create_token(self, text: str, name: str, scopes: frozenset[Scope], seconds: float | None) -> Token:
         """seconds: how long it is valid. Raises Conflict if a valid one has the name."""
-        row = self._one(
-            "insert_token",
-            id=id_of(text),
-            name=name,
-            digest=digest(text),
-            scopes=sorted(scopes),
-            seconds=seconds,
-        )
-        if row is None:
-            raise errors.Conflict(f"There is a valid token {name}: revoke it first, or choose another name.")
-        return Token(id_of(text), name, digest(text), scopes, row[0], row[1], None)
+        with self.transaction():
+            self._run("retire_token", name=name)
+            row = self._one(
+                "insert_token",
+                id=id_of(text),
+                name=name,
+                digest=digest(text),
+                scopes=sorted(scopes),
+                seconds=seconds,
+            )
+            if row is None:
+                raise errors.Conflict(f"There is a valid token {name}: revoke it first, or choose another name.")
+            made = Token(id_of(text), name, digest(text), scopes, row[0], row[1], None)
+            self.audit(None, "token.created", f"token {name}", after=made.as_dict())
+        return made
 
     def tokens(self, *, valid: bool = False) -> list[Token]:
         """All there ever were, or only those that are valid now."""
@@ -90,8 +94,11 @@ class Tokens(StoreConnection):
 
     def revoke_token(self, name: str) -> None:
         """Raises NotFound if no valid one has the name."""
-        if self._one("revoke_token", name=name) is None:
-            raise errors.NotFound(f"There is no valid token {name}; `extractctl token list` shows those there are.")
+        with self.transaction():
+            row = self._one("revoke_token", name=name)
+            if row is None:
+                raise errors.NotFound(f"There is no valid token {name}; `extractctl token list` shows those there are.")
+            self.audit(None, "token.revoked", f"token {name}", before={"id": row[0]})
 
     def keep_key(self, token_id: str, key: str, request: bytes, extraction_id: int) -> None:
         """Remember which extraction a request began; inside its transaction. Raises Conflict: it was sent twice."""

@@ -1,0 +1,40 @@
+"""What the handlers work with."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from extraction_agent.cache import Configs
+from extraction_agent.config import Config
+from extraction_agent.interfaces.api.pulse import Pulse
+from extraction_agent.profiles import Profile
+from extraction_agent.protect.threads import Threads
+from extraction_agent.sources.protocol import Snapshot, Source
+from extraction_agent.store import rows
+from extraction_agent.store.pools import Pool
+
+Hold = Callable[[int, Snapshot, float], None]
+
+
+@dataclass(slots=True, eq=False)
+class Context:
+    """One per daemon. A reload puts another `config` and `profile` in place; requests under way keep what they read."""
+
+    threads: Threads
+    pool: Pool
+    configs: Configs
+    config: Config
+    profile: Profile
+    store_url: str = field(repr=False)  # with its password, for the probe of /readiness
+    open_source: Callable[[rows.Config], Source]  # with its secret; called in a thread
+    hold: Hold  # the agent's: keeps the snapshot of an extraction that was begun here; called in a thread
+    reserved_secrets: frozenset[str] = frozenset()  # no source may be opened with these
+    generation: Callable[[], int | None] = lambda: None  # of the profile on this host
+    late: Callable[[], list[str]] = list  # what should have moved and has not, for /liveness
+    unready: Callable[[], list[str]] = list  # what but the store keeps us from work, for /readiness
+    # Extractions being planned, by token and Idempotency-Key: a request that comes twice waits for the first.
+    starting: dict[tuple[str, str], tuple[bytes, "asyncio.Task[int]"]] = field(default_factory=dict, init=False)
+    pulse: Pulse = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pulse = Pulse(self.store_url)
