@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from extraction_agent import errors
+from extraction_agent import errors, horizon
 from extraction_agent.model import Definition, Format, Status
-from extraction_agent.pipeline import commit, watermark
+from extraction_agent.pipeline import commit
 from extraction_agent.pipeline.start import renew, start
 from extraction_agent.profiles import Settings
 from extraction_agent.sources import open_source
@@ -92,7 +92,7 @@ def test_rows_of_an_open_transaction_come_later_and_once(source: Database, store
         late.execute("INSERT INTO item VALUES (2001)")
         other.execute("INSERT INTO item VALUES (3000)")  # younger than the open one, and visible before it
         assert ids(store, extract(source.url, store, definition))[-1] == 3000
-        kept = watermark.facts(state(store))
+        kept = horizon.facts(state(store))
         assert kept.seen == 1, "the transaction that is younger than the oldest open one"
         assert kept.age_seconds is not None
         assert 0 <= kept.age_seconds < 300
@@ -360,9 +360,9 @@ def test_a_run_never_starts_from_a_watermark_that_has_moved(source: Database, st
 def test_facts_of_a_state() -> None:
     now = datetime(2026, 1, 1, 12, tzinfo=UTC)
     exact = {"kind": "exact", "column": "xmin", "low": "2026-01-01 11:59:00.25+00", "seen": "{[5,8),[10,11)}"}
-    assert watermark.facts(exact, now) == watermark.Facts("exact", "xmin", "2026-01-01 11:59:00.25+00", 59.75, 4)
+    assert horizon.facts(exact, now) == horizon.Facts("exact", "xmin", "2026-01-01 11:59:00.25+00", 59.75, 4)
     local = {"kind": "overlap", "column": "at", "from": "2026-01-01 11:00:00", "high": "2026-01-01 11:05:00"}
-    assert watermark.facts(local, now).age_seconds == 3600
+    assert horizon.facts(local, now).age_seconds == 3600
     number = {"kind": "overlap", "column": "n", "from": "990", "high": "1000"}
-    assert watermark.facts(number, now) == watermark.Facts("overlap", "n", "990", None, 0)
-    assert watermark.facts({"kind": "exact", "column": "at", "low": None, "seen": "{}"}, now).horizon is None
+    assert horizon.facts(number, now) == horizon.Facts("overlap", "n", "990", None, 0)
+    assert horizon.facts({"kind": "exact", "column": "at", "low": None, "seen": "{}"}, now).horizon is None
