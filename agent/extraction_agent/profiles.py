@@ -87,7 +87,7 @@ class SourceGuard(Strict):
         (), description="HH:MM-HH:MM by the agent's clock, in which no chunk of a source is begun"
     )
     tolerated_rise: float = Field(
-        0.15, ge=0.01, le=10, description="how much longer others may wait because of us, 0.15: by 15 %"
+        0.1, ge=0.01, le=10, description="how much longer the source's answers may take because of us, 0.1: by 10 %"
     )
     max_active_sessions: int | None = Field(
         None, ge=1, le=100_000, description="sessions of others at work at once, above which the guard backs off"

@@ -81,8 +81,8 @@ class Copier:
     def _copy_in_lane(self, extraction: Extraction, chunk_no: int) -> bool:
         if self._guards is None:
             return self._copy_at(extraction, chunk_no, None)
-        with self._guards.copying(self._lanes.source(extraction)) as pace_for:
-            return self._copy_at(extraction, chunk_no, pace_for(self._control.stop))
+        with self._guards.copying(self._lanes.source(extraction), self._control.stop) as pace:
+            return self._copy_at(extraction, chunk_no, pace)
 
     def _copy_at(self, extraction: Extraction, chunk_no: int, pace: Pace | None) -> bool:
         agent, stop = self._control.agent, self._control.stop

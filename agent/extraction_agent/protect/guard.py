@@ -8,24 +8,26 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from extraction_agent import errors
+from extraction_agent import deadlines, errors
 from extraction_agent.observe import metrics
 from extraction_agent.profiles import SourceGuard
 from extraction_agent.protect.breaker import Breaker
 from extraction_agent.protect.control import Felt, Law, Rise
 from extraction_agent.sources.protocol import Condition, Probe
+from extraction_agent.waiting import Stop
 
 log = logging.getLogger(__name__)
 
 STEP = 0.5  # s, of the control law
 _SETTLE = 0.03  # s until what the source has sent ahead of a pause is gone
-_PAUSE = 0.05  # s of a pause in which the round trip without us is measured
-_GAP_WITHOUT, _GAP_WITH = 0.003, 0.012  # s between two touches
+_PAUSE = 0.13  # s of each step, settling included, in which all relays rest while others are at work
+_GAP = 0.006  # s between two touches, with us and without: after a longer one every answer takes longer
 _IDLE = 30.0  # s without a chunk after which the probe hangs up
-_BEGIN = 0.25  # share to begin with, until it is known whether others are at work
+_WAITERS = 1  # chunks that wait at the door, so that the next begins when one ends; the others are not fetched
+_PATIENCE = 5.0  # s that one waits before it goes back to the queue
 _SPARE = 2  # connections besides those of chunks: the probe's, and one that plans or holds a snapshot
 
 
@@ -40,16 +42,17 @@ class Guard:
         self._connect, self._breaker = connect, breaker
         self._label = metrics.few("source", name)
         self._lock = threading.Lock()
-        self._in_flight = 0
+        self._left = threading.Condition(self._lock)
+        self._in_flight = self._waiting = 0
         self._left_at = time.monotonic()
         self._paused = False
+        self._pauses = 0.0  # the share of time they take now
         self._ended = threading.Event()
-        self._woken = threading.Event()
         self._thread: threading.Thread | None = None
         self._blind = False  # nothing to feel there
         self._rise = Rise()
         self.resize(settings, chunks)
-        self._law = Law(self._most, settings.tolerated_rise, _BEGIN)
+        self._law = Law(self._most, settings.tolerated_rise)
 
     def resize(self, settings: SourceGuard, chunks: int) -> None:
         """Other limits from now on."""
@@ -73,24 +76,41 @@ class Guard:
 
     @property
     def has_room(self) -> bool:
-        return self._in_flight < self.limit
+        """Whether a chunk may begin, or wait for the next that ends."""
+        limit = self.limit
+        return limit > 0 and self._in_flight + self._waiting < limit + _WAITERS
 
-    def enter(self) -> bool:
-        """Begin a chunk, if there is room. Then `leave` must follow."""
-        with self._lock:
-            if self._ended.is_set() or not self.has_room:
+    def enter(self, stop: Stop) -> bool:
+        """Begin a chunk if there is room, now or in a moment. Then `leave` must follow. Raises Cancelled."""
+        with self._left:
+            if not self.has_room:
                 return False
+            self._waiting += 1
+            try:
+                if not self._gets_room(stop):
+                    return False
+            finally:
+                self._waiting -= 1
             self._in_flight += 1
             if self._thread is None and not self._blind:
                 self._thread = threading.Thread(target=self._watch, name=f"guard {self.name}", daemon=True)
                 self._thread.start()
-        self._woken.set()
         return True
 
+    def _gets_room(self, stop: Stop) -> bool:
+        until = time.monotonic() + _PATIENCE
+        while self._in_flight >= self.limit:
+            stop.check()
+            if self._ended.is_set() or time.monotonic() > until:
+                return False
+            self._left.wait(deadlines.ROOM)
+        return not self._ended.is_set()
+
     def leave(self) -> None:
-        with self._lock:
+        with self._left:
             self._in_flight -= 1
             self._left_at = time.monotonic()
+            self._left.notify()
 
     def share(self) -> float:
         """Of its time, that each relay may work now."""
@@ -98,7 +118,8 @@ class Guard:
             return 0.0
         if self._blind:
             return self._settings.max_share_of_time
-        return min(self._law.share / max(self._in_flight, 1), self._settings.max_share_of_time)
+        share = self._law.share / max(self._in_flight, 1)
+        return min(share / (1 - self._pauses), self._settings.max_share_of_time)
 
     @property
     def _quiet(self) -> bool:
@@ -107,7 +128,6 @@ class Guard:
     def close(self) -> None:
         """Hang up, at the end."""
         self._ended.set()
-        self._woken.set()
         if self._thread is not None:
             self._thread.join()
 
@@ -115,7 +135,6 @@ class Guard:
 
     def _watch(self) -> None:
         probe: Probe | None = None
-        known = False
         while self._goes_on():
             try:
                 if probe is None:
@@ -124,16 +143,17 @@ class Guard:
                     if probe is None:
                         self._blind = True
                         return
-                known = self._round(probe, first=not known)
+                self._round(probe)
             except errors.ExtractionError as error:
                 log.info("the guard of %s feels nothing: %s", self.name, error)
-                probe = _closed(probe)
+                _close(probe)
+                probe = None
                 self._rise.forget()
                 self._step(Felt(None, others=True, distress=error.transient))
                 self._ended.wait(STEP)
             finally:
                 self._paused = False
-        _closed(probe)
+        _close(probe)
 
     def _goes_on(self) -> bool:
         """Whether there is something to watch; if not, the thread is no longer this guard's."""
@@ -144,33 +164,34 @@ class Guard:
                 return False
         return True
 
-    def _round(self, probe: Probe, first: bool) -> bool:
+    def _round(self, probe: Probe) -> None:
         """One step of the law, with what it must know."""
         end = time.monotonic() + STEP
         condition = probe.look()
         others = condition.at_work is None or condition.at_work > 0
-        if first and not others:
-            self._law.share = self._most
+        rise = None
         if others and self._in_flight:
-            self._compare(probe, end)
+            self._pauses = _PAUSE / STEP
+            rise = self._compare(probe, end)
         else:
+            self._pauses = 0.0
             self._rise.forget()
             self._touch(probe)
-        self._step(Felt(self._rise.value, others, self._passed(condition)))
+        self._step(Felt(rise, others, self._passed(condition)))
         self._ended.wait(max(0.0, end - time.monotonic()))
-        return True
 
-    def _compare(self, probe: Probe, end: float) -> None:
-        """Round trips without us, then with us until the end of the step."""
+    def _compare(self, probe: Probe, end: float) -> float | None:
+        """How much longer round trips are beside us, until the end of the step, than in a pause at its beginning."""
         self._paused = True
+        resume = time.monotonic() + _PAUSE
         self._ended.wait(_SETTLE)
-        pause_ends = time.monotonic() + _PAUSE
-        while time.monotonic() < pause_ends:
-            self._rise.add(self._touch(probe), with_us=False)
-            self._ended.wait(_GAP_WITHOUT)
+        without = list(self._touches(probe, resume))
         self._paused = False
-        while time.monotonic() < end and not self._ended.wait(_GAP_WITH):
-            self._rise.add(self._touch(probe), with_us=True)
+        return self._rise.of(without, self._touches(probe, end))
+
+    def _touches(self, probe: Probe, end: float) -> Iterator[float]:
+        while time.monotonic() < end and not self._ended.wait(_GAP):
+            yield self._touch(probe)
 
     def _touch(self, probe: Probe) -> float:
         begun = time.perf_counter()
@@ -195,6 +216,6 @@ class Guard:
         return any(now is not None and most is not None and now > most for now, most in pairs)
 
 
-def _closed(probe: Probe | None) -> None:
+def _close(probe: Probe | None) -> None:
     if probe is not None:
         probe.close()

@@ -1,7 +1,7 @@
 """All guards and breakers of one agent: one of each per database, made when a chunk first asks for it."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
 
@@ -14,7 +14,7 @@ from extraction_agent.sources.postgresql_probe import Probe
 from extraction_agent.sources.protocol import Source
 from extraction_agent.waiting import Stop
 
-_LANES = "extraction-agent %-%-%"  # how an agent's sessions that copy are called; those of its API are others' work
+_OURS = "^extraction-agent(?! api)"  # sessions at the store that are not others: those of the API are
 
 
 class NoRoom(errors.ExtractionError):
@@ -39,7 +39,7 @@ class Guards:
         self.store_breaker = self.breakers.of(where, errors.StoreUnavailable)
         self._store = Guard(
             where,
-            lambda: Probe(store_url, postgres.STORE, "store", _LANES),
+            lambda: Probe(store_url, postgres.STORE, "store", _OURS),
             settings.source_guard,
             settings.reading.chunks_in_flight,
             self.store_breaker,
@@ -65,19 +65,19 @@ class Guards:
             return self._sources[source.server]
 
     @contextmanager
-    def copying(self, source: Source) -> Iterator[Callable[[Stop], Pace | None]]:
-        """Around one chunk. Gives what makes the pace of its relay. Raises NoRoom."""
+    def copying(self, source: Source, stop: Stop) -> Iterator[Pace | None]:
+        """Around one chunk. Gives the pace of its relay. Raises NoRoom, Cancelled."""
         if not self._settings.source_guard.enabled:
-            yield lambda _: None
+            yield None
             return
         guard = self.of(source)
-        if not guard.enter():
+        if not guard.enter(stop):
             raise NoRoom(guard)
         try:
-            if not self._store.enter():
+            if not self._store.enter(stop):
                 raise NoRoom(self._store)
             try:
-                yield lambda stop: Pace(stop, guard, self._store)
+                yield Pace(stop, guard, self._store)
             finally:
                 self._store.leave()
         finally:

@@ -6,7 +6,7 @@ from extraction_agent import deadlines, postgres, sql
 from extraction_agent.sources.protocol import Condition
 
 _PACKAGE = "extraction_agent.sources.sql"
-_OURS = "extraction-agent%"
+_OURS = "^extraction-agent"
 
 
 class Probe:
@@ -15,15 +15,15 @@ class Probe:
     def __init__(
         self, conninfo: str, side: postgres.Translation = postgres.SOURCE, name: str = "source", ours: str = _OURS
     ) -> None:
-        """ours: application names, as a pattern of LIKE, of the sessions that are not others."""
+        """ours: application names, as a regular expression, of the sessions that are not others."""
         self._where, self._side, self._ours = postgres.address(conninfo, name), side, ours
         self._touch = sql.load(_PACKAGE, "postgresql_touch")
         with postgres.translated(side, self._where):
             self._connection = postgres.connect(conninfo, application_name="extraction-agent guard")
             try:
                 self._connection.deadline = deadlines.PROBE
-                self._connection.prepare_threshold = 0
                 self._connection.execute(sql.load(_PACKAGE, "postgresql_probe_session"))
+                self._connection.prepare_threshold = 0  # each statement, from its first run on
             except psycopg.Error:
                 self._connection.close()
                 raise

@@ -3,7 +3,7 @@ WITH others AS MATERIALIZED (
     SELECT state, state_change, xact_start
     FROM pg_stat_activity
     WHERE (backend_type = 'client backend' OR backend_type IS NULL AND datid IS NOT NULL)
-      AND coalesce(application_name, '') NOT LIKE %(ours)s
+      AND coalesce(application_name, '') !~ %(ours)s
       AND pid <> pg_backend_pid()
 )
 SELECT count(*) FILTER (
