@@ -96,10 +96,10 @@ class Daemon(Generic[C]):
         self._ready("ready")
         while True:
             hangup = asyncio.create_task(self._hangup.wait(), name="hangup")
-            ended, _ = await asyncio.wait([*work, hangup], return_when=asyncio.FIRST_COMPLETED)
-            for task in ended & work:
-                task.result()
-                raise errors.ExtractionError(f"{task.get_name()} has ended by itself.")
+            await asyncio.wait([*work, hangup], return_when=asyncio.FIRST_COMPLETED)
+            for ended in filter(asyncio.Task.done, work):
+                ended.result()
+                raise errors.ExtractionError(f"{ended.get_name()} has ended by itself.")
             self._hangup.clear()
             await self._reload()
 

@@ -26,7 +26,7 @@ from extraction_agent.jobs.admission import Admission
 from extraction_agent.jobs.control import Control
 from extraction_agent.jobs.copier import Copier
 from extraction_agent.jobs.keeper import Keeper
-from extraction_agent.jobs.places import Places
+from extraction_agent.jobs.places import Places, ResizableWorker
 from extraction_agent.jobs.reaper import Reaper
 from extraction_agent.jobs.reconciler import Reconciler
 from extraction_agent.pipeline.lanes import Lanes
@@ -67,11 +67,10 @@ class Agent:
         self._draining = False
         self._only = extraction_id
         self._width = chunks_in_flight
-        self._worker: Worker | None = None
+        self._worker: ResizableWorker | None = None
         self._running: set[tuple[int, int]] = set()
         self._jobs: set[int] = set()  # whose task runs
         self._threads, self._room = threads, Places(chunks_in_flight)
-        self._fetched = Places(chunks_in_flight + _FETCHED_AHEAD)
         self._calls: set[futures.Future[bool]] = set()  # that run in the threads, or wait for one
         self._app = queue.app(store_url, _QUEUE_CONNECTIONS, self._copy_chunk)
         self._control = Control(store_url, self.name, guards.store_breaker if guards else None)
@@ -92,7 +91,8 @@ class Agent:
         change = chunks_in_flight - self._width
         self._width = chunks_in_flight
         self._room.add(change)
-        self._fetched.add(change)
+        if self._worker is not None:
+            self._worker.resize(change)
         self._lanes.resize(chunks_in_flight)
 
     def stop(self) -> None:
@@ -104,7 +104,7 @@ class Agent:
         """Begin no other chunk, finish those in flight; what is not done after `seconds` goes back to the queue."""
         deadline = time.monotonic() + seconds
         self._draining = True
-        worker = self._worker
+        worker: Worker | None = self._worker
         if worker is not None:
             worker.shutdown_graceful_timeout = seconds
             worker.stop()
@@ -173,7 +173,7 @@ class Agent:
 
     async def _until_stopped(self) -> None:
         """Run the queue's worker until it ends by itself, or end it on a stop."""
-        self._worker = worker = Worker(
+        self._worker = ResizableWorker(
             self._app,
             queues=None if self._only is None else [queue.queue_of(self._only)],
             name=self.name,
@@ -184,7 +184,7 @@ class Agent:
             delete_jobs=queue_jobs.DeleteJobCondition.SUCCESSFUL,
             install_signal_handlers=False,
         )
-        self._fetched = worker._job_semaphore = Places(self._width + _FETCHED_AHEAD)  # its own could not change
+        worker: Worker = self._worker
         running = asyncio.create_task(worker.run(), name="worker")
         stopping = asyncio.create_task(self._stopping.wait(), name="stopping")
         await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)

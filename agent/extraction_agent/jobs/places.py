@@ -1,7 +1,10 @@
 """How many may be at something at once, where the number changes while some are."""
 
 import asyncio
-from typing import Literal
+from typing import Any, Literal
+
+from procrastinate import App
+from procrastinate.worker import Worker
 
 
 class Places(asyncio.Semaphore):
@@ -30,3 +33,23 @@ class Places(asyncio.Semaphore):
         self._free += number
         if self._free > 0:
             self._some_free.set()
+
+
+class ResizableWorker(Worker):
+    """A worker whose concurrency changes while it works. The base makes itself a semaphore of a fixed number."""
+
+    def __init__(self, app: App, concurrency: int, **options: Any) -> None:
+        self._places = Places(concurrency)
+        super().__init__(app, concurrency=concurrency, **options)
+
+    @property
+    def _job_semaphore(self) -> asyncio.Semaphore:
+        return self._places
+
+    @_job_semaphore.setter
+    def _job_semaphore(self, _: asyncio.Semaphore) -> None:
+        """Ours stays, at the worker's making and at its start."""
+
+    def resize(self, change: int) -> None:
+        """So many jobs more, or fewer, from now on."""
+        self._places.add(change)

@@ -23,7 +23,7 @@ _LOOKS_SECRET = (
 )
 # Syslog's priorities, which journald takes from the begin of a line: `journalctl -p err` finds errors.
 _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
-_NOISY = {"procrastinate": logging.ERROR, "psycopg": logging.ERROR, "aiohttp.access": logging.WARNING}
+_NOISY = {"procrastinate": logging.CRITICAL, "psycopg": logging.ERROR, "aiohttp.access": logging.WARNING}
 
 
 @contextmanager

@@ -37,11 +37,13 @@ _WAITING: LiteralString = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' 
 
 
 class Gate:
-    """Closed while it is entered; made once per source."""
+    """Closed while it is entered."""
 
-    def __init__(self, source: Database) -> None:
+    def __init__(self, source: Database, *, new: bool = True) -> None:
+        """new: its table is not there yet."""
         self._source = source
-        source.run(*_SOURCE)
+        if new:
+            source.run(*_SOURCE)
 
     def __enter__(self) -> Self:
         self._connection = psycopg.connect(self._source.url, autocommit=True)
@@ -54,9 +56,9 @@ class Gate:
     def open(self) -> None:
         self._connection.close()
 
-    def wait_for_a_reader(self) -> None:
-        """Until a chunk is in flight and stands still."""
-        until(lambda: bool(self._source.rows(_WAITING)), "a reader at the gate")
+    def wait_for(self, readers: int) -> None:
+        """Until so many chunks are in flight and stand still."""
+        until(lambda: len(self._source.rows(_WAITING)) >= readers, f"{readers} readers at the gate")
 
     def extraction(self, store: Database) -> int:
         """Put an extraction of the gated rows on the store's queue. Returns its id."""
@@ -66,9 +68,10 @@ class Gate:
         return begun.extraction_id
 
 
-def chunks(store: Database) -> dict[str, int]:
+def chunks(store: Database, extraction_id: int = 1) -> dict[str, int]:
     """Number of chunks by state."""
-    return dict(store.rows("SELECT state, count(*) FROM extraction_chunks GROUP BY state"))
+    query: LiteralString = "SELECT state, count(*) FROM extraction_chunks WHERE extraction_id = %(id)s GROUP BY state"
+    return dict(store.rows(query, {"id": extraction_id}))
 
 
 def assert_exact(store: Database, extraction_id: int) -> None:
@@ -79,6 +82,8 @@ def assert_exact(store: Database, extraction_id: int) -> None:
     )
     found = store.rows(
         "SELECT count(*), count(DISTINCT data->>'id'), sum((data->>'id')::int), "
-        "count(*) FILTER (WHERE data->>'name' = 'name of ' || (data->>'id')) FROM extraction_data"
+        "count(*) FILTER (WHERE data->>'name' = 'name of ' || (data->>'id')) "
+        "FROM extraction_data WHERE extraction_id = %(id)s",
+        {"id": extraction_id},
     )
     assert found == [(ROWS, ROWS, ROWS * (ROWS + 1) // 2, ROWS)]

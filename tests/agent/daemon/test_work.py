@@ -19,17 +19,17 @@ from support import Database
 def test_stopped_in_a_chunk_it_finishes_that_and_no_other(
     make_daemon: MakeDaemon, source: Database, store: Database
 ) -> None:
-    daemon = make_daemon().start()
+    daemon = make_daemon()
+    daemon.tune(reading={"chunks_in_flight": 2}, source_guard={"enabled": False})
+    daemon.start()
     with Gate(source) as gate:
         extraction_id = gate.extraction(store)
-        gate.wait_for_a_reader()
-        in_flight = chunks(store)["running"]
+        gate.wait_for(2)
         daemon.signal(signal.SIGTERM)
-        daemon.manager.wait_for("STOPPING")
+        until(lambda: "it is about to end" in daemon.ask("/readiness").text, "the drain")
         gate.open()
         assert daemon.wait() == 0
-    assert chunks(store)["done"] == in_flight, "those in flight were finished and no other was begun"
-    assert chunks(store)["waiting"] > 0
+    assert chunks(store) == {"done": 2, "waiting": 3}
     daemon.start()
     assert_exact(store, extraction_id)
     attempts = store.rows("SELECT DISTINCT attempt FROM extraction_chunks")
@@ -46,7 +46,7 @@ def test_a_chunk_longer_than_the_drain_is_given_back(
     daemon.start()
     with Gate(source) as gate:
         extraction_id = gate.extraction(store)
-        gate.wait_for_a_reader()
+        gate.wait_for(1)
         assert chunks(store)["running"] >= 1
         begun = time.monotonic()
         daemon.signal(signal.SIGTERM)
@@ -63,7 +63,7 @@ def test_killed_in_a_chunk_the_next_start_finishes(make_daemon: MakeDaemon, sour
     daemon = make_daemon().start()
     with Gate(source) as gate:
         extraction_id = gate.extraction(store)
-        gate.wait_for_a_reader()
+        gate.wait_for(1)
         daemon.signal(signal.SIGKILL)
         assert daemon.wait() == -signal.SIGKILL
         assert chunks(store)["running"] >= 1
@@ -88,7 +88,7 @@ def test_it_starts_without_its_store_and_survives_a_restart_of_it(make_daemon: M
         until(lambda: daemon.ask("/readiness").status == 200, "readiness")
         with Gate(source) as gate:
             extraction_id = gate.extraction(store)
-            gate.wait_for_a_reader()
+            gate.wait_for(1)
             before = server.pid
             server.stop("immediate")
             assert daemon.ask("/liveness").status == 200
@@ -130,4 +130,41 @@ def test_idle_it_costs_next_to_nothing(make_daemon: MakeDaemon) -> None:
     print(f"idle for 60 s: {used / 60:.2%} of a core, {highest / 2**20:.0f} MiB")
     assert used < 0.6
     assert highest <= 128 * 2**20
+    daemon.stop()
+
+
+def test_a_changed_profile_holds_at_once(make_daemon: MakeDaemon, source: Database, store: Database) -> None:
+    """More chunks, connections and threads while some are in flight, then fewer; a broken profile changes none."""
+    daemon = make_daemon()
+    unguarded = {"enabled": False}
+    daemon.tune(reading={"chunks_in_flight": 1}, source_guard=unguarded)
+    daemon.start()
+    with Gate(source) as gate:
+        extraction_id = gate.extraction(store)
+        gate.wait_for(1)
+        assert daemon.metric('hikari_pool_max_connections{pool="store"}') == 50
+        daemon.tune(
+            reading={"chunks_in_flight": 3},
+            source_guard=unguarded,
+            pool={"maximum": 12, "minimum_idle": 3},
+            threads={"core": 5, "maximum": 9, "queue": 7},
+        )
+        assert daemon.reload()["STATUS"] == "ready, reloaded"
+        gate.wait_for(3)
+        assert daemon.metric('hikari_pool_max_connections{pool="store"}') == 12
+        assert daemon.metric('hikari_pool_min_connections{pool="store"}') == 3
+        assert daemon.metric("extraction_threads_core") == 5
+        assert daemon.metric("extraction_threads_max") == 9
+        daemon.tune(pool={"maximum": 0})
+        assert "pool.maximum" in daemon.reload()["STATUS"]
+        assert daemon.metric('hikari_pool_max_connections{pool="store"}') == 12
+        daemon.tune(reading={"chunks_in_flight": 1}, source_guard=unguarded)
+        daemon.reload()
+    assert_exact(store, extraction_id)
+    assert daemon.metric('hikari_pool_max_connections{pool="store"}') == 50
+    with Gate(source, new=False) as gate:
+        again = gate.extraction(store)
+        gate.wait_for(1)
+        time.sleep(1)
+        assert chunks(store, again) == {"running": 1, "waiting": 4}
     daemon.stop()

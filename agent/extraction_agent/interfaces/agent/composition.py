@@ -1,41 +1,97 @@
-"""The composition root: everything the daemon consists of, built from its configuration and told of the others."""
+"""The composition root: everything the daemon consists of, made from its configuration and told of each other."""
 
-from aiohttp import web
+from collections.abc import Callable, Sequence
 
 from extraction_agent import errors, secrets
-from extraction_agent.daemon import Component
+from extraction_agent.cache import Configs, Local, Redis
 from extraction_agent.interfaces.agent.configuration import Configuration
-from extraction_agent.interfaces.agent.parts import Http, Worker
+from extraction_agent.interfaces.agent.http import Http
+from extraction_agent.interfaces.agent.parts import (
+    Cache,
+    Logging,
+    Observation,
+    Part,
+    Protection,
+    StorePool,
+    ThreadPool,
+    Worker,
+)
+from extraction_agent.interfaces.api.application import build
+from extraction_agent.interfaces.api.context import Context
 from extraction_agent.jobs import Agent
+from extraction_agent.observe.host import Host
+from extraction_agent.observe.samplers import Samplers
+from extraction_agent.observe.stored import Stored
+from extraction_agent.protect.guards import Guards
 from extraction_agent.protect.threads import Threads
 from extraction_agent.sources import open_source
 from extraction_agent.sources.protocol import Source
-from extraction_agent.store.store import Extraction
+from extraction_agent.store.pools import Pool
+from extraction_agent.store.store import Config, Extraction
 
 
-def components(configuration: Configuration) -> list[Component[Configuration]]:
-    """In the order they are started. Nothing is connected yet. Raises UsageError."""
-    store_url = configuration.store_url()
-    sources = Sources(configuration)
-    settings = configuration.profile.settings
+def components(configuration: Configuration) -> Sequence[Part]:
+    """In the order they are started. Raises UsageError for a configuration that cannot work; waits for nothing."""
+    settings, store_url = configuration.profile.settings, configuration.store_url()
+    sources = Sources(configuration.reserved_secrets())
+    place, close_place = _place(configuration)
     threads = Threads(settings.threads.core, settings.threads.maximum, settings.threads.queue)
+    pool = Pool(store_url, settings.pool)
+    configs = Configs(pool.store, place, settings.cache)
+    guards = Guards(store_url, settings)
 
-    def make_agent() -> Agent:
-        return Agent(store_url, sources.open, threads, settings.reading.chunks_in_flight)
+    def make_agent(chunks_in_flight: int) -> Agent:
+        return Agent(store_url, sources.of, threads, chunks_in_flight, guards=guards)
 
-    worker = Worker(make_agent)
-    http = Http(configuration, web.Application())
-    return [worker, http]
+    worker = Worker(make_agent, settings.reading.chunks_in_flight)
+    context = Context(
+        threads=threads,
+        pool=pool,
+        configs=configs,
+        config=configuration.config,
+        profile=configuration.profile,
+        store_url=store_url,
+        open_source=sources.open,
+        hold=worker.hold,
+        reserved_secrets=configuration.reserved_secrets(),
+        late=lambda: [said for part in parts if (said := part.late())],
+        unready=worker.unready,
+    )
+    worker.store_away = lambda: context.pulse.store_away is not None
+    parts: list[Part] = [
+        Logging(),
+        ThreadPool(threads),
+        StorePool(pool),
+        Cache(configs, close_place),
+        Protection(guards),
+        Observation(Samplers(Host(), Stored(store_url))),
+        Http(configuration, build(context), context),
+        worker,  # last: the first that is stopped, while whoever wants to know can still ask how far it is
+    ]
+    return parts
+
+
+def _place(configuration: Configuration) -> tuple[Local | Redis, Callable[[], None]]:
+    """Where configs are cached, and what lets go of it."""
+    url = configuration.config.cache.redis_url
+    if url is None:
+        return Local(), lambda: None
+    redis = Redis(url, configuration.redis_password())
+    return redis, redis.close
 
 
 class Sources:
-    """Opens the sources of extractions with their secrets."""
+    """Opens sources with their secrets."""
 
-    def __init__(self, configuration: Configuration) -> None:
-        self._reserved = configuration.reserved_secrets()
+    def __init__(self, reserved: frozenset[str]) -> None:
+        """reserved: names of secrets that no source may be opened with."""
+        self._reserved = reserved
 
-    def open(self, extraction: Extraction) -> Source:
-        config = extraction.config
+    def of(self, extraction: Extraction) -> Source:
+        return self.open(extraction.config)
+
+    def open(self, config: Config) -> Source:
+        """Raises UsageError."""
         if config.secret in self._reserved:  # whoever may save a config could have it sent to a host of theirs
             raise errors.UsageError(f"The secret {config.secret} is the daemon's own: no source is opened with it.")
         return open_source(secrets.join(config.source_url, config.secret and secrets.resolve(config.secret)))

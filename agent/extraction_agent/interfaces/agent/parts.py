@@ -3,21 +3,28 @@
 import asyncio
 import contextlib
 import logging
-import ssl
 import time
 from collections.abc import Callable
 
-from aiohttp import web
-
 from extraction_agent import deadlines, errors
+from extraction_agent.cache import Configs
 from extraction_agent.interfaces.agent.configuration import Configuration
 from extraction_agent.jobs import Agent
+from extraction_agent.observe import logs
+from extraction_agent.observe.samplers import Samplers
+from extraction_agent.protect.guards import Guards
+from extraction_agent.protect.threads import Threads
 from extraction_agent.sources.protocol import Snapshot
+from extraction_agent.store.pools import Pool
 
 log = logging.getLogger(__name__)
 
 _LET_GO = 3.0  # s of a drain that are kept for giving back the chunks that will not be finished
-_OPEN_REQUESTS = 5.0  # s that requests under way are waited for at the end
+
+
+def left(deadline: float) -> float:
+    """Seconds, never fewer than none."""
+    return max(deadline - time.monotonic(), 0.0)
 
 
 class Part:
@@ -38,30 +45,116 @@ class Part:
         return None
 
 
+class Logging(Part):
+    """The level of the log."""
+
+    name = "logging"
+
+    async def reload(self, configuration: Configuration) -> None:
+        logs.to_stderr(configuration.config.log_level)
+
+
+class ThreadPool(Part):
+    """Threads for all that waits for a database."""
+
+    name = "threads"
+
+    def __init__(self, threads: Threads) -> None:
+        self._threads = threads
+
+    async def reload(self, configuration: Configuration) -> None:
+        wanted = configuration.profile.settings.threads
+        self._threads.resize(wanted.core, wanted.maximum, wanted.queue)
+
+    async def stop(self, deadline: float) -> None:
+        await asyncio.to_thread(self._threads.close, left(deadline) / 2)
+
+
+class StorePool(Part):
+    """Connections to the store; it tries by itself until the store is there."""
+
+    name = "pool"
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def reload(self, configuration: Configuration) -> None:
+        self._pool.resize(configuration.profile.settings.pool)
+
+    async def stop(self, deadline: float) -> None:
+        await asyncio.to_thread(self._pool.close, left(deadline) / 2)
+
+
+class Cache(Part):
+    """Cached configs."""
+
+    name = "cache"
+
+    def __init__(self, configs: Configs, close: Callable[[], None]) -> None:
+        self._configs, self._close = configs, close
+
+    async def reload(self, configuration: Configuration) -> None:
+        self._configs.reload(configuration.profile.settings.cache)
+
+    async def stop(self, deadline: float) -> None:
+        del deadline
+        await asyncio.to_thread(self._close)
+
+
+class Protection(Part):
+    """Guards and breakers of all databases."""
+
+    name = "guards"
+
+    def __init__(self, guards: Guards) -> None:
+        self._guards = guards
+
+    async def reload(self, configuration: Configuration) -> None:
+        self._guards.resize(configuration.profile.settings)
+
+    async def stop(self, deadline: float) -> None:
+        del deadline
+        await asyncio.to_thread(self._guards.close)
+
+
+class Observation(Part):
+    """Samplers."""
+
+    name = "samplers"
+
+    def __init__(self, samplers: Samplers) -> None:
+        self._samplers = samplers
+
+    async def start(self) -> asyncio.Task[None] | None:
+        self._samplers.start()
+        return None
+
+    async def stop(self, deadline: float) -> None:
+        del deadline
+        await asyncio.to_thread(self._samplers.stop)
+
+    def late(self) -> str | None:
+        return self._samplers.late()
+
+
 class Worker(Part):
     """The agent on the store's queue. One that ends, because the store is not fit say, is followed by another."""
 
     name = "worker"
 
-    def __init__(self, make_agent: Callable[[], Agent]) -> None:
-        self._make_agent = make_agent
-        self._agent = make_agent()
+    def __init__(self, make_agent: Callable[[int], Agent], chunks_in_flight: int) -> None:
+        """make_agent: makes one of so many chunks in flight."""
+        self._make_agent, self._width = make_agent, chunks_in_flight
+        self._agent = make_agent(chunks_in_flight)
         self._task: asyncio.Task[None] | None = None
         self._ending = asyncio.Event()
-        self.problem: str | None = None  # why no agent runs
-
-    @property
-    def agent(self) -> str:
-        """The agent's name, as chunks bear it."""
-        return self._agent.name
-
-    @property
-    def copying(self) -> int:
-        """Chunks in flight."""
-        return self._agent.copying
+        self._problem, self._ended_at = "", 0.0  # why and when an agent ended
+        self._seen: tuple[Agent, int] | None = None
+        self._moved = time.monotonic()
+        self.store_away: Callable[[], bool] = lambda: False  # as whoever probes the store says
 
     def hold(self, extraction_id: int, snapshot: Snapshot, longest: float) -> None:
-        """Hold a snapshot until its extraction ends, at most `longest` seconds."""
+        """Hold a snapshot until its extraction ends, at most `longest` seconds. From any thread."""
         self._agent.hold(extraction_id, snapshot, longest)
 
     async def start(self) -> asyncio.Task[None] | None:
@@ -69,71 +162,49 @@ class Worker(Part):
         return self._task
 
     async def _run(self) -> None:
-        while not self._ending.is_set():
+        while True:
             try:
                 await self._agent.run()
             except errors.ExtractionError as error:
-                if str(error) != self.problem:
-                    log.error("%s", error)  # noqa: TRY400 - a sentence, never a traceback
-                self.problem = str(error)
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._ending.wait(), deadlines.RECONCILE)
-                self._agent = self._make_agent()
+                self._tell(error)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), deadlines.RECONCILE)
+            if self._ending.is_set():
+                return
+            self._agent = self._make_agent(self._width)
+
+    def _tell(self, error: errors.ExtractionError) -> None:
+        """Once, however often it is tried in vain."""
+        if self.problem != str(error):
+            log.error("no extraction is worked on, and it is tried again: %s", error)
+        self._problem, self._ended_at = str(error), time.monotonic()
+
+    @property
+    def problem(self) -> str | None:
+        """Why no agent works."""
+        return self._problem if self._problem and time.monotonic() - self._ended_at < deadlines.STALLED else None
+
+    def unready(self) -> list[str]:
+        """Why no work is to be expected of it."""
+        if self._ending.is_set():
+            return ["it is about to end"]
+        return [self.problem] if self.problem else []
+
+    async def reload(self, configuration: Configuration) -> None:
+        self._width = configuration.profile.settings.reading.chunks_in_flight
+        self._agent.resize(self._width)
 
     async def stop(self, deadline: float) -> None:
         if self._task is None:
             return
         self._ending.set()
-        left = deadline - time.monotonic()
-        await self._agent.drain(max(left - _LET_GO, left / 2))
+        await self._agent.drain(max(left(deadline) - _LET_GO, left(deadline) / 2))
         await self._task
 
-
-class Http(Part):
-    """The port, with whatever application answers on it."""
-
-    name = "http"
-
-    def __init__(self, configuration: Configuration, application: web.Application) -> None:
-        self._api = configuration.config.api
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=_OPEN_REQUESTS)
-        self._tls = self._context(configuration)
-        self.url = ""
-
-    async def start(self) -> asyncio.Task[None] | None:
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, self._api.listen, self._api.port, ssl_context=self._tls)
-        try:
-            await site.start()
-        except OSError as error:
-            where = f"{self._api.listen}:{self._api.port}"
-            raise errors.ExtractionError(f"The daemon cannot listen on {where}: {error.strerror}.") from error
-        host, port, *_ = self._runner.addresses[0]
-        self.url = f"{'https' if self._tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
-        log.info("listening on %s", self.url)
-        return None
-
-    async def reload(self, configuration: Configuration) -> None:
-        """Renewed certificates serve the next connections."""
-        tls = configuration.config.api.tls
-        if tls is not None and self._tls is not None:
-            self._context(configuration)  # first elsewhere: one that is half right would be left behind
-            self._tls.load_cert_chain(tls.certificate, tls.key)
-
-    async def stop(self, deadline: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._runner.cleanup(), max(deadline - time.monotonic() - _LET_GO, 0.1))
-
-    @staticmethod
-    def _context(configuration: Configuration) -> ssl.SSLContext | None:
-        tls = configuration.config.api.tls
-        if tls is None:
-            return None
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        try:
-            context.load_cert_chain(tls.certificate, tls.key)
-        except OSError as error:  # SSLError is one
-            raise errors.UsageError(
-                f"The certificate {tls.certificate} with its key {tls.key} cannot be used: {error.strerror or error}."
-            ) from error
-        return context
+    def late(self) -> str | None:
+        """It looks after the queue every second or so, unless the store keeps it."""
+        seen = (self._agent, self._agent.rounds)
+        if seen != self._seen or self.problem or self.store_away():
+            self._seen, self._moved = seen, time.monotonic()
+        silence = time.monotonic() - self._moved
+        return f"nobody has looked after the queue for {silence:.0f} s" if silence > deadlines.LATE else None
