@@ -17,6 +17,10 @@ from typing import Any, Self
 
 import yaml
 
+from extraction_agent.store import tokens
+from extraction_agent.store.store import Store
+from extraction_agent.store.tokens import Scope
+
 EXTRACTION_AGENT = Path(sys.executable).parent / "extraction-agent"
 PATIENCE = 30.0  # s, for whatever a test waits for
 _LISTENING = "listening on "
@@ -135,6 +139,14 @@ class Daemon:
                 return
             assert self.process.poll() is None, self.text
         raise AssertionError(f"it was not ready in time: {self.text}")
+
+    def make_token(self, *scopes: Scope) -> str:
+        """Make a token of these scopes, all of them without any, and use it from now on."""
+        text = tokens.mint()
+        with Store(self.store_url) as store:
+            store.create_token(text, f"test {secrets.token_hex(4)}", frozenset(scopes or Scope), None)
+        self.token = text
+        return text
 
     @property
     def process(self) -> "subprocess.Popen[bytes]":

@@ -37,6 +37,12 @@ class SourceUnavailable(SourceError):
         self.retry_after = retry_after
 
 
+class NotHere(SourceError):
+    """This agent cannot open the source, for want of its secret say; another one may."""
+
+    transient = True
+
+
 class SchemaChanged(SourceError):
     """The relation no longer has the columns the extraction was planned with."""
 

@@ -7,7 +7,7 @@ from extraction_agent import deadlines, errors
 from extraction_agent.jobs.control import Control
 from extraction_agent.jobs.keeper import Keeper
 from extraction_agent.model import Status
-from extraction_agent.observe import metrics
+from extraction_agent.observe import logs, metrics
 from extraction_agent.observe.throughput import of_this_agent
 from extraction_agent.pipeline import commit, old_way
 from extraction_agent.pipeline.lanes import Lanes
@@ -41,6 +41,10 @@ class Copier:
 
     def copy(self, extraction_id: int, chunk_no: int) -> bool:
         """Copy one chunk. Returns whether its extraction has ended; raises Again for another try."""
+        with logs.about(extraction_id):
+            return self._copy(extraction_id, chunk_no)
+
+    def _copy(self, extraction_id: int, chunk_no: int) -> bool:
         try:
             extraction = self._control.run(lambda store: store.extraction(extraction_id))
         except errors.StoreUnavailable as error:
@@ -118,10 +122,13 @@ class Copier:
         self._control.fail(extraction.id, f"Chunk {chunk_no} ({chunk.words}) failed{times}: {error}")
 
     def _put_off(self, extraction: Extraction, error: errors.ExtractionError) -> None:
-        """A chunk that was not even begun, for want of room or by an open breaker, has not failed."""
+        """A chunk that was not even begun, for want of room or a secret or by an open breaker, has not failed."""
         if isinstance(error, NoRoom):
             self._refuse(extraction.id, error.guard)
             raise queue.Again(deadlines.POLL) from error
+        if isinstance(error, errors.NotHere):
+            log.warning("left to other agents: %s", error)
+            raise queue.Again(deadlines.STALLED) from error
         if isinstance(error, errors.SourceUnavailable | errors.StoreUnavailable) and error.retry_after is not None:
             raise queue.Again(error.retry_after) from error
 

@@ -32,5 +32,7 @@ def make_daemon(tmp_path: Path, store: Database) -> Iterator[MakeDaemon]:
 
 @pytest.fixture
 def daemon(make_daemon: MakeDaemon) -> Daemon:
-    """A daemon that is ready."""
-    return make_daemon().start()
+    """A daemon that is ready, and a token of every scope."""
+    ready = make_daemon().start()
+    ready.make_token()
+    return ready

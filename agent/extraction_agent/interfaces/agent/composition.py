@@ -88,7 +88,11 @@ class Sources:
         self._reserved = reserved
 
     def of(self, extraction: Extraction) -> Source:
-        return self.open(extraction.config)
+        """For a chunk that another agent may be able to copy. Raises NotHere."""
+        try:
+            return self.open(extraction.config)
+        except errors.UsageError as error:
+            raise errors.NotHere(str(error)) from error
 
     def open(self, config: Config) -> Source:
         """Raises UsageError."""
