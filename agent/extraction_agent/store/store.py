@@ -7,12 +7,13 @@ from extraction_agent.store.configs import Configs
 from extraction_agent.store.endings import Endings
 from extraction_agent.store.records import Records
 from extraction_agent.store.rows import ChunkRow, Config, Extraction
+from extraction_agent.store.schedules import Schedules
 from extraction_agent.store.tokens import Tokens
 
 __all__ = ["ChunkRow", "Config", "Extraction", "Store"]
 
 
-class Store(Configs, Endings, Chunks, Tokens, Records):
+class Store(Configs, Endings, Chunks, Tokens, Records, Schedules):
     """One connection to the store, with all that can be asked of it."""
 
     def migrate(self) -> list[migrate.Migration]:

@@ -17,6 +17,7 @@ from extraction_agent.interfaces.cli import (
     extractions,
     profile,
     prune,
+    schedules,
     stores,
     tokens,
     verify,
@@ -40,6 +41,7 @@ app.add_typer(profile.app, name="profile")
 app.add_typer(stores.app, name="store")
 app.add_typer(tokens.app, name="token")
 app.add_typer(audit.app, name="audit")
+app.add_typer(schedules.app, name="schedule")
 
 
 def _version(wanted: bool) -> None:

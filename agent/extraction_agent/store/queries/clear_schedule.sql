@@ -1,0 +1,1 @@
+DELETE FROM extraction_schedules WHERE config_id = %(config_id)s
