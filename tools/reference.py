@@ -82,9 +82,15 @@ def metric_names() -> str:
 def _allowed(setting: dict[str, Any]) -> str:
     if "enum" in setting:
         return ", ".join(map(str, setting["enum"]))
+    if "anyOf" in setting:  # or nothing
+        return " or ".join(_allowed(choice) or "none" for choice in setting["anyOf"])
     if "minimum" in setting:
         return f"{setting['minimum']:,} to {setting['maximum']:,}"
-    return str(setting.get("type", ""))
+    if "exclusiveMinimum" in setting:
+        return f"more than {setting['exclusiveMinimum']:,}, to {setting['maximum']:,}"
+    if setting.get("type") == "null":
+        return "none"
+    return "list" if setting.get("type") == "array" else str(setting.get("type", ""))
 
 
 if __name__ == "__main__":

@@ -89,6 +89,9 @@ class SourceGuard(Strict):
     tolerated_rise: float = Field(
         0.1, ge=0.01, le=10, description="how much longer the source's answers may take because of us, 0.1: by 10 %"
     )
+    tolerated_rise_of_store: float = Field(
+        1.0, ge=0.01, le=100, description="the same at the store, which is there to be written to"
+    )
     max_active_sessions: int | None = Field(
         None, ge=1, le=100_000, description="sessions of others at work at once, above which the guard backs off"
     )

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 STEP = 0.5  # s, of the control law
 _SETTLE = 0.03  # s until what the source has sent ahead of a pause is gone
 _PAUSE = 0.13  # s of each step, settling included, in which all relays rest while others are at work
+_SELDOM = 4  # steps from one comparison to the next while all is given and nothing wrong: a pause costs speed then
 _GAP = 0.006  # s between two touches, with us and without: after a longer one every answer takes longer
 _IDLE = 30.0  # s without a chunk after which the probe hangs up
 _WAITERS = 1  # chunks that wait at the door, so that the next begins when one ends; the others are not fetched
@@ -47,6 +48,7 @@ class Guard:
         self._left_at = time.monotonic()
         self._paused = False
         self._pauses = 0.0  # the share of time they take now
+        self._uncompared = 0  # steps since the last of them
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
         self._blind = False  # nothing to feel there
@@ -170,7 +172,12 @@ class Guard:
         condition = probe.look()
         others = condition.at_work is None or condition.at_work > 0
         rise = None
-        if others and self._in_flight:
+        self._uncompared += 1
+        if others and self._in_flight and self._uncompared < (_SELDOM if self._law.share >= self._most else 1):
+            self._pauses = 0.0
+            self._touch(probe)
+        elif others and self._in_flight:
+            self._uncompared = 0
             self._pauses = _PAUSE / STEP
             rise = self._compare(probe, end)
         else:

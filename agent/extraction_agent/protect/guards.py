@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Self
 
 from extraction_agent import errors, postgres
-from extraction_agent.profiles import Settings
+from extraction_agent.profiles import Settings, SourceGuard
 from extraction_agent.protect.breaker import Breaker, Breakers
 from extraction_agent.protect.guard import Guard
 from extraction_agent.protect.pace import Pace
@@ -14,7 +14,7 @@ from extraction_agent.sources.postgresql_probe import Probe
 from extraction_agent.sources.protocol import Source
 from extraction_agent.waiting import Stop
 
-_OURS = "^extraction-agent(?! api)"  # sessions at the store that are not others: those of the API are
+_OURS = "^extraction-agent(?! store$)"  # sessions at the store that are not others: those of the daemon's pool are
 
 
 class NoRoom(errors.ExtractionError):
@@ -40,7 +40,7 @@ class Guards:
         self._store = Guard(
             where,
             lambda: Probe(store_url, postgres.STORE, "store", _OURS),
-            settings.source_guard,
+            _at_store(settings),
             settings.reading.chunks_in_flight,
             self.store_breaker,
         )
@@ -87,8 +87,9 @@ class Guards:
         """A changed profile, from now on."""
         with self._lock:
             self._settings = settings
-            for guard in (*self._sources.values(), self._store):
+            for guard in self._sources.values():
                 guard.resize(settings.source_guard, settings.reading.chunks_in_flight)
+            self._store.resize(_at_store(settings), settings.reading.chunks_in_flight)
 
     def __enter__(self) -> Self:
         return self
@@ -99,3 +100,10 @@ class Guards:
     def close(self) -> None:
         for guard in (*self._sources.values(), self._store):
             guard.close()
+
+
+def _at_store(settings: Settings) -> SourceGuard:
+    """The store is there to be written to: it bears more, at any hour, and by as many sessions as sources allow."""
+    guard = settings.source_guard
+    changes = {"quiet_hours": (), "max_share_of_time": 1.0, "tolerated_rise": guard.tolerated_rise_of_store}
+    return guard.model_copy(update={**changes, "max_connections": 1000, "max_transaction_seconds": None})

@@ -1,0 +1,181 @@
+"""What a source feels of an extraction, with the guard and without: pgbench at half of what it can do, beside it.
+
+.venv/bin/python -m benchmarks.source_guard [--rounds 5] [--rows 3000000] [--script tpcb-like|select-only]
+
+Every round, one after the other: the extraction alone; pgbench alone; pgbench beside an extraction without the guard;
+pgbench beside one with it; and one with it from whose midst pgbench is stopped. Medians of the rounds are printed.
+"""
+
+import argparse
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+from psycopg import sql as q
+
+from extraction_agent import embedded
+
+EXTRACTCTL = Path(sys.executable).parent / "extractctl"
+CLIENTS = 8
+SETTLE = 3.0  # s that pgbench runs before anything is measured
+ALONE = 10.0  # s of pgbench alone
+CHUNK_ROWS = 50_000
+
+_TABLE = """
+CREATE TABLE moved AS
+SELECT n AS id, 'name of ' || n AS name, n * 1.25 AS amount, timestamptz '2024-01-01 UTC' + n * interval '1 min' AS at,
+       md5(n::text) AS payload
+FROM generate_series(1, {rows}) AS n
+"""
+
+
+@dataclass
+class Place:
+    """A source with pgbench's tables and one that is extracted, and a store."""
+
+    source: embedded.Server
+    store: embedded.Server
+    folder: Path
+    rows: int
+    script: str
+    rate: float = 0.0
+
+    def prepare(self, scale: int) -> None:
+        with psycopg.connect(self.source.url(), autocommit=True) as connection:
+            connection.execute(q.SQL(_TABLE).format(rows=q.Literal(self.rows)))
+            connection.execute("ALTER TABLE moved ADD PRIMARY KEY (id)")
+        self._pgbench("-i", "-q", "-s", str(scale)).wait()
+        with psycopg.connect(self.source.url(), autocommit=True) as connection:
+            connection.execute("VACUUM ANALYZE")
+            connection.execute("CHECKPOINT")
+
+    def _pgbench(self, *arguments: str) -> "subprocess.Popen[str]":
+        address = ["-h", "127.0.0.1", "-p", str(self.source.port), "-U", "postgres"]
+        return subprocess.Popen(
+            [self.source.bin / "pgbench", *address, *arguments, "postgres"],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=self.folder,
+            start_new_session=True,  # the scheduler shares the cores among sessions: clients are elsewhere
+        )  # fmt: skip
+
+    def capacity(self, seconds: int) -> float:
+        """Transactions per second that pgbench reaches unlimited."""
+        told = self._pgbench("-n", "-b", self.script, "-c", str(CLIENTS), "-j", "2", "-T", str(seconds)).communicate()[0]
+        (line,) = [line for line in told.splitlines() if line.startswith("tps")]
+        return float(line.split()[2])
+
+    @contextmanager
+    def load(self) -> "Iterator[Load]":
+        """pgbench at the rate, until the block ends."""
+        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+            Path(folder).chmod(0o755)
+            arguments = ["-n", "-b", self.script, "-c", str(CLIENTS), "-j", "2", "-T", "600", "-R", f"{self.rate:.0f}"]
+            running = self._pgbench(*arguments, "-l", f"--log-prefix={folder}/log")
+            load = Load(running, Path(folder))
+            try:
+                time.sleep(SETTLE)
+                yield load
+            finally:
+                load.stop()
+
+
+@dataclass
+class Load:
+    """A running pgbench."""
+
+    process: "subprocess.Popen[str]"
+    folder: Path
+    marks: list[float] = field(default_factory=list)
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait()
+
+    def latencies(self, begin: float, end: float) -> list[float]:
+        """In ms, of the transactions that ended in this time. The last lines of a stopped pgbench are not written."""
+        found = []
+        for log in self.folder.glob("log*"):
+            for line in log.read_text().splitlines():
+                parts = line.split()
+                if len(parts) >= 6 and begin <= float(parts[4]) + float(parts[5]) / 1e6 <= end:
+                    found.append(float(parts[2]) / 1000)
+        return sorted(found)
+
+
+def p95(values: list[float]) -> float:
+    return values[len(values) * 95 // 100]
+
+
+def profile(folder: Path, *, guarded: bool, **guard: object) -> Path:
+    """A profile file, `optimized` but for the guard and smaller chunks, so that progress can be seen."""
+    lines = [f"    enabled: {str(guarded).lower()}", *(f"    {key}: {value}" for key, value in guard.items())]
+    path = folder / f"{'guarded' if guarded else 'unguarded'}.yml"
+    path.write_text(
+        f"name: measured\ndescription: For the benchmark.\nextends: optimized\nsettings:\n"
+        f"  batch:\n    chunk_rows: {CHUNK_ROWS}\n  source_guard:\n" + "\n".join(lines) + "\n"
+    )
+    return path
+
+
+class Extraction:
+    """One `extractctl extract` into a store of its own."""
+
+    _made = 0
+
+    def __init__(self, place: Place, profile_file: Path, format_: str = "json", verbose: bool = False) -> None:
+        Extraction._made += 1
+        self._name = f"store_{Extraction._made}"
+        self._place = place
+        with psycopg.connect(place.store.url(), autocommit=True) as connection:
+            connection.execute(q.SQL("CREATE DATABASE {}").format(q.Identifier(self._name)))
+        url = place.store.url(self._name)
+        subprocess.run([EXTRACTCTL, "store", "init", "--store", url], check=True, capture_output=True)
+        self.begun = time.time()
+        environment = {**os.environ, **({"EXTRACTION_DEBUG": "1"} if verbose else {})}
+        self._process = subprocess.Popen(
+            [EXTRACTCTL, "extract", place.source.url(), "--table", "moved", "--store", url, "--format", format_,
+             "--profile", str(profile_file), "--json"],
+            stdout=subprocess.PIPE, stderr=None if verbose else subprocess.PIPE, text=True, env=environment,
+            start_new_session=True,
+        )  # fmt: skip
+
+    def wait(self) -> float:
+        """To its end. Returns rows per second."""
+        out, err = self._process.communicate()
+        self.ended = time.time()
+        assert self._process.returncode == 0, (out, err)
+        return self._place.rows / (self.ended - self.begun)
+
+    def copied(self) -> int:
+        """Chunks done so far."""
+        with psycopg.connect(self._place.store.url(self._name), autocommit=True) as connection:
+            row = connection.execute("SELECT count(*) FROM extraction_chunks WHERE state = 'done'").fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def drop(self) -> None:
+        with psycopg.connect(self._place.store.url(), autocommit=True) as connection:
+            connection.execute(q.SQL("DROP DATABASE {} WITH (FORCE)").format(q.Identifier(self._name)))
+            connection.execute("CHECKPOINT")
+
+
+@contextmanager
+def place(rows: int, script: str, scale: int = 10) -> Iterator[Place]:
+    settings = {"shared_buffers": "'256MB'", "max_wal_size": "'8GB'", "checkpoint_timeout": "'30min'"}
+    with (
+        embedded.folder() as folder,
+        embedded.Server(folder / "source", {**settings, "shared_buffers": "'1GB'"}) as source,
+        embedded.Server(folder / "store", settings) as store,
+    ):
+        made = Place(source, store, folder, rows, script)
+        made.prepare(scale)
+        yield made
