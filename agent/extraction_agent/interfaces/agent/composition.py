@@ -16,6 +16,7 @@ from extraction_agent.interfaces.agent.parts import (
     ThreadPool,
     Worker,
 )
+from extraction_agent.interfaces.agent.schedules import Schedules
 from extraction_agent.interfaces.api.application import build
 from extraction_agent.interfaces.api.context import Context
 from extraction_agent.jobs import Agent
@@ -66,7 +67,8 @@ def components(configuration: Configuration) -> Sequence[Part]:
         Protection(guards),
         Observation(Samplers(Host(), Stored(store_url))),
         Http(configuration, build(context), context),
-        worker,  # last: the first that is stopped, while whoever wants to know can still ask how far it is
+        worker,  # among the last: stopped first, while whoever wants to know can still ask how far it is
+        Schedules(pool, threads, sources.open, lambda: context.profile.settings, worker.hold),
     ]
     return parts
 
