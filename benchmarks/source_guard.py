@@ -68,7 +68,9 @@ class Place:
 
     def capacity(self, seconds: int) -> float:
         """Transactions per second that pgbench reaches unlimited."""
-        told = self._pgbench("-n", "-b", self.script, "-c", str(CLIENTS), "-j", "2", "-T", str(seconds)).communicate()[0]
+        told = self._pgbench("-n", "-b", self.script, "-c", str(CLIENTS), "-j", "2", "-T", str(seconds)).communicate()[
+            0
+        ]
         (line,) = [line for line in told.splitlines() if line.startswith("tps")]
         return float(line.split()[2])
 
@@ -131,7 +133,7 @@ class Extraction:
 
     _made = 0
 
-    def __init__(self, place: Place, profile_file: Path, format_: str = "json", verbose: bool = False) -> None:
+    def __init__(self, place: Place, profile_file: Path, format_: str = "json") -> None:
         Extraction._made += 1
         self._name = f"store_{Extraction._made}"
         self._place = place
@@ -140,11 +142,10 @@ class Extraction:
         url = place.store.url(self._name)
         subprocess.run([EXTRACTCTL, "store", "init", "--store", url], check=True, capture_output=True)
         self.begun = time.time()
-        environment = {**os.environ, **({"EXTRACTION_DEBUG": "1"} if verbose else {})}
         self._process = subprocess.Popen(
             [EXTRACTCTL, "extract", place.source.url(), "--table", "moved", "--store", url, "--format", format_,
              "--profile", str(profile_file), "--json"],
-            stdout=subprocess.PIPE, stderr=None if verbose else subprocess.PIPE, text=True, env=environment,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             start_new_session=True,
         )  # fmt: skip
 
@@ -179,3 +180,121 @@ def place(rows: int, script: str, scale: int = 10) -> Iterator[Place]:
         made = Place(source, store, folder, rows, script)
         made.prepare(scale)
         yield made
+
+
+@dataclass
+class Round:
+    """What was measured, one after the other."""
+
+    free: float  # rows/s of an extraction alone
+    alone: float  # p95 of pgbench alone, ms
+    unguarded: float  # beside an extraction
+    unguarded_speed: float
+    guarded: float
+    guarded_speed: float
+    back: float  # s from pgbench's end until the extraction moved at full speed again
+    load: float  # of the machine, the mean of the last minute
+
+
+def measure(place: Place, *, guarded: bool) -> tuple[float, float, float]:
+    """p95 before, p95 beside an extraction, and its rows per second."""
+    with place.load() as load:
+        begun = time.time()
+        time.sleep(ALONE)
+        extraction = Extraction(place, profile(place.folder, guarded=guarded))
+        speed = extraction.wait()
+        time.sleep(0.5)  # pgbench writes its log by the block
+        before = load.latencies(begun, begun + ALONE)
+        beside = load.latencies(extraction.begun, extraction.ended)
+    extraction.drop()
+    return p95(before), p95(beside), speed
+
+
+def free_speed(place: Place) -> float:
+    extraction = Extraction(place, profile(place.folder, guarded=True))
+    speed = extraction.wait()
+    extraction.drop()
+    return speed
+
+
+def back_to_full(place: Place, free: float, *, of_free: float = 0.8, window: float = 2.0) -> float:
+    """Seconds from pgbench's end until the window begins in which the extraction moves at full speed."""
+    with place.load() as load:
+        extraction = Extraction(place, profile(place.folder, guarded=True))
+        time.sleep(6)
+        load.stop()
+    stopped = time.time()
+    looks: list[tuple[float, int]] = []
+    while time.time() - stopped < 30:
+        looks.append((time.time(), extraction.copied() * CHUNK_ROWS))
+        now, rows = looks[-1]
+        earlier = [(then, had) for then, had in looks if then <= now - window]
+        if earlier and (rows - earlier[-1][1]) / (now - earlier[-1][0]) >= of_free * free:
+            break
+        if rows >= place.rows:
+            raise RuntimeError("the extraction ended before it was back at full speed: take more --rows")
+        time.sleep(0.1)
+    back = looks[-1][0] - window - stopped
+    extraction.wait()
+    extraction.drop()
+    return max(back, 0.0)
+
+
+def one_round(place: Place) -> Round:
+    free = free_speed(place)
+    alone, guarded, guarded_speed = measure(place, guarded=True)
+    before, unguarded, unguarded_speed = measure(place, guarded=False)
+    back = back_to_full(place, free)
+    return Round(
+        free, (alone + before) / 2, unguarded, unguarded_speed, guarded, guarded_speed, back, os.getloadavg()[0]
+    )
+
+
+def table(rounds: list[Round], place: Place, capacity: float) -> str:
+    def median(name: str) -> float:
+        return statistics.median(getattr(one, name) for one in rounds)
+
+    def rises(name: str) -> str:
+        found = sorted(getattr(one, name) / one.alone - 1 for one in rounds)
+        return f"{statistics.median(found):+.0%} ({found[0]:+.0%} to {found[-1]:+.0%})"
+
+    def speeds(name: str) -> str:
+        return f"{statistics.median(getattr(one, name) / one.free for one in rounds):.0%}"
+
+    return "\n".join(
+        [
+            f"pgbench {place.script}, {CLIENTS} clients: {capacity:,.0f} tps unlimited, {place.rate:,.0f} tps asked for; "
+            f"{len(rounds)} rounds of {place.rows:,} rows; load of the machine {median('load'):.1f}",
+            "",
+            "| | p95 of pgbench, ms | its rise, median (least to most) | extraction, rows/s | of its free speed |",
+            "|---|---|---|---|---|",
+            f"| alone | {median('alone'):.1f} | | {median('free'):,.0f} | |",
+            f"| with the guard | {median('guarded'):.1f} | {rises('guarded')} | {median('guarded_speed'):,.0f} "
+            f"| {speeds('guarded_speed')} |",
+            f"| without | {median('unguarded'):.1f} | {rises('unguarded')} | {median('unguarded_speed'):,.0f} "
+            f"| {speeds('unguarded_speed')} |",
+            "",
+            f"After pgbench's end at full speed again within {median('back'):.1f} s "
+            f"(most {max(one.back for one in rounds):.1f} s).",
+        ]
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rows", type=int, default=3_000_000)
+    parser.add_argument("--script", choices=("tpcb-like", "select-only"), default="tpcb-like")
+    options = parser.parse_args()
+    with place(options.rows, options.script) as made:
+        capacity = made.capacity(8)
+        made.rate = capacity / 2
+        rounds = []
+        for _ in range(options.rounds):
+            rounds.append(one_round(made))
+            print(rounds[-1], file=sys.stderr, flush=True)
+        print(table(rounds, made, capacity))
+
+
+if __name__ == "__main__":
+    main()

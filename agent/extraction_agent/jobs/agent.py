@@ -130,8 +130,7 @@ class Agent:
             asyncio.create_task(self._every(deadlines.REAP, self._reap), name="reaper"),
             asyncio.create_task(self._every(deadlines.RECONCILE, self._reconcile), name="reconciler"),
             asyncio.create_task(self._every(deadlines.SNAPSHOT_PING, self._keep), name="keeper"),
-            asyncio.create_task(self._every(deadlines.RECONCILE, self._look), name="admission"),
-            asyncio.create_task(self._every(deadlines.ROOM, self._admit), name="room"),
+            asyncio.create_task(self._keep_the_door(), name="door"),
         ]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
@@ -206,6 +205,7 @@ class Agent:
                 self.ended.set()
         finally:
             self._jobs.discard(job_id)
+            self._choose_queues()  # before the worker fetches in this one's place
 
     async def _begin(self, pair: tuple[int, int]) -> asyncio.Future[bool]:
         """Have a thread copy the chunk when there is room. It is in flight until the thread has done with it."""
@@ -266,12 +266,18 @@ class Agent:
     async def _keep(self) -> None:
         await asyncio.to_thread(self._keeper.keep)
 
-    async def _look(self) -> None:
-        if self._admission.waits:
-            await asyncio.to_thread(self._admission.look)
-
-    async def _admit(self) -> None:
+    async def _keep_the_door(self) -> None:
         """While some source has no room, fetch jobs of the others, and look often for when it has."""
+        looked = 0.0
+        while not self._stopping.is_set():
+            if self._admission.waits and time.monotonic() - looked > deadlines.RECONCILE:
+                with contextlib.suppress(errors.StoreUnavailable, errors.Cancelled):
+                    await asyncio.to_thread(self._admission.look)
+                looked = time.monotonic()
+            self._choose_queues()
+            await self._pause(deadlines.ROOM if self._admission.waits else deadlines.POLL)
+
+    def _choose_queues(self) -> None:
         if self._worker is not None:
             self._worker.queues = self._admission.queues()
             self._worker.fetch_job_polling_interval = deadlines.ROOM if self._admission.waits else deadlines.POLL

@@ -1,0 +1,139 @@
+"""A source that is down is asked now and then, by one; extractions of others go on; it is taken up when it is back."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import pytest
+
+from agent.faults.harness import Bench
+from extraction_agent import embedded, errors, postgres
+from extraction_agent.jobs import Agent
+from extraction_agent.model import Definition, Status
+from extraction_agent.pipeline.start import start
+from extraction_agent.profiles import Settings
+from extraction_agent.protect.breaker import Breaker, State
+from extraction_agent.protect.guards import Guards
+from extraction_agent.protect.threads import Threads
+from extraction_agent.sources import open_source
+from extraction_agent.sources.protocol import Session, Source
+from extraction_agent.store.store import Extraction, Store
+
+PATIENCE = 60.0
+_SETTINGS = Settings.model_validate({"batch": {"chunk_rows": 5_000}})
+
+
+@pytest.fixture
+def frail() -> Iterator[embedded.Server]:
+    """A server that the test stops and starts."""
+    with embedded.folder() as folder, embedded.Server(folder / "frail", {"shared_buffers": "'32MB'"}) as server:
+        yield server
+
+
+def reached(url: str, breaker: Breaker) -> bool:
+    """Whether the server was asked at all, whatever it said."""
+    asked = False
+    try:
+        with breaker, postgres.translated(postgres.SOURCE, "source"):
+            asked = True
+            postgres.connect(url, application_name="test").close()
+    except errors.SourceUnavailable:
+        pass
+    return asked
+
+
+def test_many_threads_ask_a_server_that_is_down_now_and_then(frail: embedded.Server) -> None:
+    breaker = Breaker("source frail", errors.SourceUnavailable)
+    assert reached(frail.url(), breaker)
+    frail.stop("immediate")
+    asked, calls, ended = [0], [0], threading.Event()
+
+    def hammer() -> None:
+        while not ended.is_set():
+            asked[0] += reached(frail.url(), breaker)
+            calls[0] += 1
+            time.sleep(0.002)
+
+    threads = [threading.Thread(target=hammer) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    time.sleep(4)
+    assert breaker.state is not State.CLOSED
+    assert calls[0] > 200
+    assert 3 <= asked[0] <= 16  # the first of each thread, then after 1, 2 and 4 s
+    frail.start()
+    until(lambda: breaker.state is State.CLOSED)
+    ended.set()
+    for thread in threads:
+        thread.join()
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+class Counted:
+    """A source that counts how often a session of it is asked for."""
+
+    def __init__(self, source: Source) -> None:
+        self._source, self.sessions = source, 0
+
+    def session(self, snapshot_token: str | None) -> Session:
+        self.sessions += 1
+        return self._source.session(snapshot_token)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._source, name)
+
+
+def test_extractions_of_other_sources_go_on_and_its_own_when_it_is_back(bench: Bench, frail: embedded.Server) -> None:
+    rows = 100_000
+    with postgres.connect(frail.url(), application_name="test") as connection:
+        connection.execute(f"CREATE TABLE t AS SELECT n AS id, md5(n::text) AS v FROM generate_series(1, {rows}) n")
+        connection.execute("ALTER TABLE t ADD PRIMARY KEY (id)")
+        connection.execute("ANALYZE t")
+    store_url = bench.store.url(bench.new_store())
+    sources = {frail.url(): Counted(open_source(frail.url())), bench.source.url(): open_source(bench.source.url())}
+    with Store(store_url) as store:
+        down = start(store, sources[frail.url()], "down", frail.url(), None, Definition(table="t"), _SETTINGS)
+        up = start(
+            store, sources[bench.source.url()], "up", bench.source.url(), None, Definition(table="keyed"), _SETTINGS
+        )
+    for begun in (down, up):
+        assert begun.snapshot is None
+    frail.stop("immediate")
+
+    def source_of(extraction: Extraction) -> Source:
+        return sources[extraction.config.source_url]  # type: ignore[return-value] # Counted passes all else on
+
+    async def scene() -> None:
+        with Guards(store_url, _SETTINGS) as guards, closing(Threads(2, 2, 0)) as threads:
+            agent = Agent(store_url, source_of, threads, 2, guards=guards)
+            work = asyncio.create_task(agent.run())
+            with Store(store_url) as look:
+                await _until(lambda: look.summary(up.extraction_id).status.final)
+                assert look.summary(up.extraction_id).status is Status.SUCCEEDED
+                assert look.summary(down.extraction_id).status is Status.RUNNING
+                counted = sources[frail.url()]
+                assert isinstance(counted, Counted)
+                assert 1 <= counted.sessions <= 12  # of 20 chunks, tried again and again
+                frail.start()
+                await _until(lambda: look.summary(down.extraction_id).status.final)
+                assert look.summary(down.extraction_id).status is Status.SUCCEEDED
+                assert look.summary(down.extraction_id).rows == rows
+            agent.stop()
+            await work
+
+    asyncio.run(scene())
+
+
+async def _until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.1)
