@@ -17,6 +17,7 @@ from extraction_agent import deadlines, errors, postgres, profiles
 from extraction_agent.observe import metrics
 from extraction_agent.store.connection import prepare
 from extraction_agent.store.connections import Connections, Pooled, options
+from extraction_agent.store.reporting import forget, report
 from extraction_agent.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -74,15 +75,14 @@ class Pool:
             name=name,
             open=True,
         )
-        self._gauges = {
-            metrics.POOL_ACTIVE: lambda: len(self._loans),
-            metrics.POOL_IDLE: lambda: self.stats().idle,
-            metrics.POOL_PENDING: lambda: self._pending,
-            metrics.POOL_MAX: lambda: self._settings.maximum,
-            metrics.POOL_MIN: lambda: self._settings.minimum_idle,
-        }
-        for gauge, value in self._gauges.items():
-            gauge.labels(name).set_function(value)
+        report(
+            name,
+            active=lambda: len(self._loans),
+            idle=lambda: self.stats().idle,
+            pending=lambda: self._pending,
+            maximum=lambda: self._settings.maximum,
+            minimum=lambda: self._settings.minimum_idle,
+        )
         metrics.POOL_TIMEOUTS.labels(name)
         metrics.POOL_LEAKS.labels(name)
         self._keeper = threading.Thread(target=self._keep, name=f"{name}-keeper", daemon=True)
@@ -128,9 +128,7 @@ class Pool:
         patience = max(end - time.monotonic(), 0.1) / threads
         self._connections.close(patience)
         self._keeper.join(patience)
-        for gauge in self._gauges:
-            with contextlib.suppress(KeyError):
-                gauge.remove(self.name)
+        forget(self.name)
         return returned
 
     # Lending

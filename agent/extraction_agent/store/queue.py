@@ -6,9 +6,11 @@ deferred again by the reconciler.
 
 import random
 from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
 
 import procrastinate
 import psycopg
+import psycopg_pool
 from procrastinate import exceptions as queue_errors
 from procrastinate import jobs as queue_jobs
 from procrastinate import manager, retry
@@ -16,6 +18,7 @@ from procrastinate.job_context import JobContext
 from procrastinate.sync_psycopg_connector import SyncPsycopgConnector
 
 from extraction_agent import deadlines, postgres
+from extraction_agent.store.reporting import forget, report
 
 TASK = "copy_chunk"
 _LONGEST_DELAY = 30.0  # s
@@ -54,10 +57,34 @@ def queue_of(extraction_id: int) -> str:
     return f"extraction-{extraction_id}"
 
 
+class _Pool(psycopg_pool.AsyncConnectionPool):
+    """The queue's own few connections, reported like any pool's."""
+
+    async def open(self, *args: Any, **options: Any) -> None:
+        def measure(name: str) -> Callable[[], float]:
+            return lambda: self.get_stats()[name]
+
+        report(
+            self.name,
+            active=lambda: measure("pool_size")() - measure("pool_available")(),
+            idle=measure("pool_available"),
+            pending=measure("requests_waiting"),
+            maximum=measure("pool_max"),
+            minimum=measure("pool_min"),
+        )
+        await super().open(*args, **options)
+
+    async def close(self, *args: Any, **options: Any) -> None:
+        forget(self.name)
+        await super().close(*args, **options)
+
+
 def app(conninfo: str, connections: int, copy_chunk: CopyChunk) -> procrastinate.App:
     """The Procrastinate app of one agent."""
     connector = procrastinate.PsycopgConnector(
+        pool_factory=_Pool,
         conninfo=conninfo,
+        name="queue",
         min_size=1,
         max_size=connections,
         timeout=deadlines.CONNECT,

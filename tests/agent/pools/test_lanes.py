@@ -1,5 +1,7 @@
-"""Lanes are reported as pools: one for their connections to the store, one for each kind of source."""
+"""Pools beside the pool: lanes, one for the store and one for each kind of source; and the queue's own."""
 
+from agent.faults.harness import until
+from agent.faults.worker import Worker
 from extraction_agent.model import Definition
 from extraction_agent.observe import metrics
 from extraction_agent.pipeline.lanes import Lanes
@@ -41,3 +43,10 @@ def test_counts_lanes_in_use_and_at_rest(source: Database, store: Database) -> N
         if begun.snapshot is not None:
             begun.snapshot.close()
     assert [figures(pool) for pool in both] == [(0, 0, 5)] * 2
+
+
+def test_the_queue_s_connections_are_reported_while_an_agent_works(source: Database, store: Database) -> None:
+    with Worker(store.url, source.url):
+        until(lambda: figures("queue")[2] == 4)
+        until(lambda: sum(figure or 0 for figure in figures("queue")[:2]) >= 1)
+    assert figures("queue") == (None, None, None)

@@ -287,6 +287,21 @@ def test_whoever_waits_may_leave_and_the_call_goes_on(caplog: pytest.LogCaptureF
     assert "a call that nobody waits for any more failed: too late to be heard" in caplog.text
 
 
+def test_a_system_that_gives_no_more_threads_costs_a_refusal_and_no_call() -> None:
+    with pool(core=2, maximum=3, queue=1) as (threads, gate):
+        first = threads.submit(gate.call)
+        before = threading.stack_size(1 << 47)  # more than a process can address
+        try:
+            with pytest.raises(errors.Busy, match="gives this process no more threads"):
+                threads.submit(gate.call)
+        finally:
+            threading.stack_size(before)
+        assert (threads.stats().threads, threads.stats().rejected) == (1, 1)
+        second = threads.submit(gate.call)
+        gate.open()
+        assert {first.result(LONG), second.result(LONG)} == {"extraction-1", "extraction-2"}
+
+
 def test_sizes_that_contradict_each_other_are_refused() -> None:
     with pool(core=1, maximum=1, queue=0) as (threads, _):
         for sizes in ((2, 1, 0), (0, 1, 0), (1, 1, -1)):
