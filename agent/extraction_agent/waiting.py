@@ -1,9 +1,12 @@
 """Waits that can always be ended: by readiness, by a stop, by a deadline. None holds the GIL."""
 
+import fcntl
 import os
 import select
+import termios
 import threading
 import time
+from array import array
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -78,6 +81,7 @@ class Socket:
 
     def __init__(self, fd: int, stop: Stop, seconds: float, stalled: errors.ExtractionError) -> None:
         self._stop, self._seconds, self._stalled = stop, seconds, stalled
+        self._fd = fd
         self._readable, self._writable = select.poll(), select.poll()
         self._readable.register(fd, select.POLLIN)
         self._writable.register(fd, select.POLLIN | select.POLLOUT)
@@ -99,7 +103,8 @@ class Socket:
         self._wait(self._writable, _LONGEST_POLL)
 
     def moved(self) -> None:
-        """Bytes have moved: the silence, if there was one, is over."""
+        """Bytes have moved: the silence, if there was one, is over. A stop is seen here by who never has to wait."""
+        self._stop.check()
         self._since = None
         self._pause = _SHORTEST_POLL
 
@@ -109,8 +114,17 @@ class Socket:
             self._since = None
             return
         self._pause = min(self._pause * 2, _LONGEST_POLL)
+        if self._unread():
+            self._since = None
+            return
         now = time.monotonic()
         if self._since is None:
             self._since = now
         elif now - self._since > self._seconds:
             raise self._stalled
+
+    def _unread(self) -> bool:
+        """Whether bytes lie there, fewer than the low-water mark."""
+        count = array("i", [0])
+        fcntl.ioctl(self._fd, termios.FIONREAD, count)
+        return count[0] > 0

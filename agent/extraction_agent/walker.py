@@ -37,6 +37,8 @@ class _Libpq(ctypes.Structure):
     @classmethod
     def of_the_driver(cls) -> "_Libpq":
         """A library is searched together with its dependencies, so wherever the driver's wheel has put its libpq."""
+        if pq.__impl__ == "python":
+            raise ImportError("psycopg's pure Python is of no use here: unset PSYCOPG_IMPL, or install psycopg[binary]")
         driver = ctypes.CDLL(sys.modules[pq.PGconn.__module__].__file__)
         names = ("PQgetCopyData", "PQconsumeInput", "PQfreemem")
         return cls(*(ctypes.cast(getattr(driver, name), ctypes.c_void_p) for name in names))
@@ -181,6 +183,8 @@ def _load() -> ctypes.CDLL:
     library.release.argtypes, library.release.restype = (pointer, pointer), None
     library.sift.argtypes, library.sift.restype = (pointer, pointer, pointer, size), None
     library.sort.argtypes, library.sort.restype = (pointer, size), None
+    if not hasattr(library, "block_bytes") or library.block_bytes() != ctypes.sizeof(Block):
+        raise ImportError("libwalker.so was compiled from another walker.zig: run make, or install the package again")
     return library
 
 

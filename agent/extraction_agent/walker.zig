@@ -4,8 +4,8 @@
 const std = @import("std");
 const Digest = std.hash.XxHash64;
 
-const signature = "PGCOPY\n\xff\r\n\x00";
-const header_bytes = signature.len + 8; // flags, length of the extension
+const header = "PGCOPY\n\xff\r\n\x00" ++ "\x00\x00\x00\x00\x00\x00\x00\x00"; // signature; no flags, no extension
+const most_fields = 1664; // of a row that PostgreSQL sends
 
 const Outcome = enum(c_int) { filled, wait, ended, failed, malformed };
 
@@ -76,11 +76,13 @@ export fn drain(block: *Block, connection: *anyopaque, libpq: *const Libpq, enou
         asked = false;
         block.waiting_bytes = @intCast(length);
         block.waiting_from = 0;
+        const message = block.waiting.?[0..block.waiting_bytes];
         if (!block.begun) {
-            if (!std.mem.startsWith(u8, block.waiting.?[0..block.waiting_bytes], signature)) return .malformed;
+            if (!std.mem.startsWith(u8, message, header)) return .malformed;
             block.begun = true;
-            block.waiting_from = header_bytes; // the first row, or the trailer, comes with it
+            block.waiting_from = header.len; // the first row, or the trailer, comes with it
         }
+        if (!is_row(message[block.waiting_from..]) and !is_end(message[block.waiting_from..])) return .malformed;
         if (!settle(block, libpq)) return .filled;
     }
     return .filled;
@@ -89,11 +91,19 @@ export fn drain(block: *Block, connection: *anyopaque, libpq: *const Libpq, enou
 /// Add libpq's last message and give it back. Returns false if there is no room.
 fn settle(block: *Block, libpq: *const Libpq) bool {
     const row = block.waiting.?[block.waiting_from..block.waiting_bytes];
-    const trailer = row.len < 2 or (row[0] == 0xff and row[1] == 0xff);
-    if (!trailer and !block.add(row)) return false;
+    if (!is_end(row) and !block.add(row)) return false;
     block.longest = @max(block.longest, row.len);
     release(block, libpq);
     return true;
+}
+
+fn is_row(message: []const u8) bool {
+    return message.len >= 2 and std.mem.readInt(u16, message[0..2], .big) <= most_fields;
+}
+
+/// The trailer, or nothing, which is what a header may come alone with.
+fn is_end(message: []const u8) bool {
+    return message.len == 0 or std.mem.eql(u8, message, "\xff\xff");
 }
 
 /// Give back a message that found no room.
@@ -147,13 +157,16 @@ export fn sift(block: *Block, taken: [*]const u64, met: [*]bool, count: usize) v
 }
 
 fn meet(known: []const u64, met: [*]bool, digest: u64) bool {
-    var at = std.sort.lowerBound(u64, known, digest, compare);
-    while (at < known.len and known[at] == digest) : (at += 1) {
-        if (met[at]) continue;
-        met[at] = true;
-        return true;
+    const equal = std.sort.equalRange(u64, known, digest, compare);
+    var first = equal[0]; // that was not met: they are met in order
+    var end = equal[1];
+    while (first < end) {
+        const middle = first + (end - first) / 2;
+        if (met[middle]) first = middle + 1 else end = middle;
     }
-    return false;
+    if (first == equal[1]) return false;
+    met[first] = true;
+    return true;
 }
 
 fn compare(digest: u64, other: u64) std.math.Order {
@@ -163,4 +176,9 @@ fn compare(digest: u64, other: u64) std.math.Order {
 /// Sort digests in place.
 export fn sort(digests: [*]u64, count: usize) void {
     std.sort.pdq(u64, digests[0..count], {}, std.sort.asc(u64));
+}
+
+/// What walker.py was written for.
+export fn block_bytes() c_int {
+    return @sizeOf(Block);
 }

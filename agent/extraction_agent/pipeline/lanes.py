@@ -1,7 +1,6 @@
 """A lane: one source session and one store connection, used by one thread at a time and kept for the next chunk."""
 
 import threading
-from collections import defaultdict
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ Key = tuple[int, str | None]  # extraction, snapshot
 _STORE = "lanes-store"  # the label of the lanes' connections to the store; those to sources bear their kind's
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Lane:
     """Connections of one thread."""
 
@@ -49,7 +48,7 @@ class Lanes:
         self._open_source, self._open_store, self._width = open_source, open_store, width
         _tell_sizes(_STORE, width)
         self._breaker = breaker or (lambda _: nullcontext())
-        self._idle: dict[Key, list[Lane]] = defaultdict(list)
+        self._idle: list[Lane] = []  # `width` at most, the longest idle first
         self._sources: dict[int, Source] = {}
         self._lock = threading.Lock()
 
@@ -65,9 +64,10 @@ class Lanes:
         """An idle lane of this extraction and snapshot, or a new one."""
         key = (extraction.id, extraction.snapshot)
         with self._lock:
-            stale = [k for k in self._idle if k[0] == key[0] and k != key]
-            closing = [lane for k in stale for lane in self._idle.pop(k)]
-            lane = self._idle[key].pop() if self._idle[key] else None
+            closing = self._remove(lambda idle: idle.key[0] == key[0] and idle.key != key)
+            lane = next((idle for idle in reversed(self._idle) if idle.key == key), None)
+            if lane is not None:
+                self._idle.remove(lane)
         _close(closing)
         if lane is not None:
             lane.count(active=1, idle=-1)
@@ -84,22 +84,22 @@ class Lanes:
         return lane
 
     def give_back(self, lane: Lane) -> None:
-        """Keep a lane that is at rest; close one that is not, and one too many."""
-        with self._lock:
-            keep = lane.session.usable and lane.store.usable and len(self._idle[lane.key]) < self._width
-            lane.count(active=-1, idle=int(keep))
-            if keep:
-                self._idle[lane.key].append(lane)
+        """Keep a lane that is at rest, in the place of the longest idle one if there are too many; close another."""
+        keep = lane.session.usable and lane.store.usable
+        lane.count(active=-1, idle=int(keep))
         if not keep:
             lane.close()
+            return
+        with self._lock:
+            self._idle.append(lane)
+            closing = self._surplus()
+        _close(closing)
 
     def resize(self, width: int) -> None:
         """So many in use at once from now on; idle ones too many are closed."""
         with self._lock:
             self._width = width
-            closing = [lane for idle in self._idle.values() for lane in idle[width:]]
-            for idle in self._idle.values():
-                del idle[width:]
+            closing = self._surplus()
             for kind in {source.kind for source in self._sources.values()}:
                 _tell_sizes(_of_sources(kind), width)
         _tell_sizes(_STORE, width)
@@ -108,16 +108,26 @@ class Lanes:
     def extractions(self) -> set[int]:
         """Those that something is kept for."""
         with self._lock:
-            return {key[0] for key in self._idle} | self._sources.keys()
+            return {lane.key[0] for lane in self._idle} | self._sources.keys()
 
     def forget(self, extraction_id: int | None = None) -> None:
         """Close the idle lanes of an extraction, or all."""
         with self._lock:
-            keys = [key for key in self._idle if extraction_id in (None, key[0])]
-            closing = [lane for key in keys for lane in self._idle.pop(key)]
+            closing = self._remove(lambda idle: extraction_id in {None, idle.key[0]})
             for known in [k for k in self._sources if extraction_id in (None, k)]:
                 del self._sources[known]
         _close(closing)
+
+    def _surplus(self) -> list[Lane]:
+        """Take the longest idle lanes out, so that `width` are left."""
+        surplus = self._idle[: max(len(self._idle) - self._width, 0)]
+        del self._idle[: len(surplus)]
+        return surplus
+
+    def _remove(self, unwanted: Callable[[Lane], bool]) -> list[Lane]:
+        removed = [lane for lane in self._idle if unwanted(lane)]
+        self._idle = [lane for lane in self._idle if lane not in removed]
+        return removed
 
 
 def _close(idle: list[Lane]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from extraction_agent.errors import UsageError
 from extraction_agent.model import Chunk, Plan
 
 KIND = "overlap"
@@ -51,7 +52,15 @@ def apply(
 
     quoted, literal: the watermark column, and a value of it, in the source's SQL; the values are the horizon's texts.
     state: what an earlier overlapping run ended with, None before the first, which takes everything.
+    Raises UsageError if the rows cannot be known by their content.
     """
+    extracted = {each.name for each in plan.columns}
+    if column not in extracted:
+        raise UsageError(
+            f"An overlapping run knows a row again by what is extracted of it: {column} must be among the columns."
+        )
+    if plan.method != "key" or not {each.name for each in plan.key} <= extracted:
+        ranges = ranges[:1] and [Chunk()]  # rows alike must meet in one chunk, for each known one drops one
     window = _since(quoted, literal, horizon.start)
     older = f"({window}) IS NOT TRUE"
     chunks = [chunk.model_copy(update={"condition": older}) for chunk in ranges]

@@ -23,6 +23,7 @@ class Endings(Extractions):
             row = self._one("lock_extraction", extraction_id=extraction_id)
             if row is None or row[0] != model.Status.RUNNING or not self._all_done(extraction_id):
                 return False  # another has the lock and does it; or a lost snapshot made all begin again
+            self._run("take_in_hand", extraction_id=extraction_id)
             extraction = self.extraction(extraction_id)
             if extraction.part is not None and not extraction.attached:
                 part, target = sql.trusted(extraction.part), sql.trusted(extraction.target)

@@ -175,6 +175,7 @@ class Extractions(Audit):
         """Status and snapshot token, with the row locked; inside the caller's transaction."""
         row = self._one("current_snapshot", extraction_id=extraction_id)
         assert row is not None
+        self._run("take_in_hand", extraction_id=extraction_id)
         return model.Status(row[0]), row[1]
 
     def change_snapshot(self, extraction_id: int, token: str, note: str) -> None:

@@ -44,11 +44,11 @@ def _assert_fails(source: Database, store: Database, what: str) -> None:
     with Worker(store.url, source.url) as worker:
         until(lambda: store.value("SELECT status FROM extractions") == "failed")
         assert not worker.ended()
+        until(lambda: store.value("SELECT count(*) FROM procrastinate_jobs") == 0)  # one may go back to the queue first
     error = store.value("SELECT error FROM extractions")
     assert what in error
     assert "of extraction 1 cannot be read: another version of the program has written it (" in error
     assert error.endswith("). Go on with that version, or begin a new extraction.")
-    assert store.value("SELECT count(*) FROM procrastinate_jobs WHERE status = 'todo'") == 0
     assert store.value("SELECT max(failures) FROM extraction_chunks") <= 1, "it was tried again"
 
 

@@ -146,8 +146,10 @@ def test_an_extraction_whose_snapshot_is_being_renewed(store: Database, opened: 
             assert cancelled.wait(60)
             own.change_snapshot(begun, "other", "")
 
-    with beside(store, renew) as outcome:
+    with beside(store, renew) as outcome, Store(store.url) as claiming:
         assert locked.wait(60)
+        with claiming.transaction():  # a claim's lock makes the row's xmax a multixact
+            claiming.claim(begun, 0, "another agent")
         since = time.monotonic()
         assert opened.end(begun, Status.CANCELLED, None)
         assert time.monotonic() - since < PROMPT

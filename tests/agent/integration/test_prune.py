@@ -15,6 +15,7 @@ from extraction_agent.pipeline.prune import Pruned, prune
 from extraction_agent.pipeline.start import start
 from extraction_agent.profiles import Settings
 from extraction_agent.sources import open_source
+from extraction_agent.store import queue
 from extraction_agent.store.store import Store
 from support import Database, extract
 
@@ -73,10 +74,12 @@ def _everything(store: Database) -> dict[str, Any]:
 
 def test_rows_chunks_jobs_and_parts_go(source: Database, store: Database) -> None:
     numbers = [extract(source.url, store, definition) for definition in (_LARGE, _SMALL, _LARGE, _SMALL)]
+    with Store(store.url) as opened, opened.transaction():
+        queue.defer(opened.connection, ((number, 0) for number in numbers))  # as an attempt that was lost leaves them
     before = _everything(store)
     assert before["extractions"] == before["extraction_chunks"] == before["extraction_data"] == numbers == [1, 2, 3, 4]
     assert before["parts"] == ["e1", "e3"]
-    assert before["jobs"] == [f"extraction-{number}" for number in numbers]  # nobody fetched them: no agent ran
+    assert before["jobs"] == [f"extraction-{number}" for number in numbers]
     _age(store, 1, 40)
     _age(store, 2, 40)
     _age(store, 3, 20)

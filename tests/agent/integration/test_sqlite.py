@@ -263,3 +263,22 @@ def test_incremental_by_number_and_by_nonsense(file: File) -> None:
     for column in ("word", "mix"):
         with pytest.raises(errors.UsageError, match=f"The watermark {column} holds"):
             file.plan(Definition(table="item", watermark=column))
+
+
+def test_rows_alike_in_an_overlap_are_counted(file: File, store: Database) -> None:
+    """What was taken once drops one row: a late one of the same content, anywhere in the key, is new."""
+    file.run("CREATE TABLE item (id INTEGER PRIMARY KEY, n INT, word TEXT)")
+    file.run("INSERT INTO item VALUES (?, ?, ?)", rows=[(number, number, "x") for number in range(1, 3001)])
+    definition = Definition(table="item", exclude=("id",), watermark="n", overlap_seconds=100)
+    batch = {"chunk_rows": 200}
+    extract(file.url, store, definition, batch=batch)
+    file.run("INSERT INTO item VALUES (100000, 2950, 'x')")  # as row 2950, in another range of the key
+    extract(file.url, store, definition, batch=batch)
+    assert store.value("SELECT count(*) FROM extraction_data") == 3001
+    assert store.value("SELECT count(*) FROM extraction_data WHERE data->>'n' = '2950'") == 2
+
+
+def test_an_overlap_without_its_column_is_refused(file: File) -> None:
+    file.run("CREATE TABLE item (id INTEGER PRIMARY KEY, n INT)")
+    with pytest.raises(errors.UsageError, match="n must be among the columns"):
+        file.plan(Definition(table="item", exclude=("n",), watermark="n", overlap_seconds=100))

@@ -8,7 +8,9 @@ SET state = 'running',
     backend_start = (SELECT a.backend_start FROM pg_stat_activity AS a WHERE a.pid = pg_backend_pid()),
     started_at = clock_timestamp()
 FROM (
-    SELECT x.id
+    SELECT
+        x.id,
+        pg_advisory_xact_lock_shared(hashtextextended('extraction claim', x.id))  -- nobody waits for it: a mark only
     FROM extractions AS x
     WHERE x.id = %(extraction_id)s
       AND x.status = 'running'
