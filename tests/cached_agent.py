@@ -11,7 +11,8 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from extraction_agent import profiles
-from extraction_agent.cache import Configs, Redis
+from extraction_agent.cache.configs import Configs
+from extraction_agent.cache.redis import Redis
 from extraction_agent.cache.protocol import NAME, Key
 from extraction_agent.model import Definition
 from extraction_agent.store.store import Config, Store

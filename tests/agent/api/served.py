@@ -12,7 +12,8 @@ from typing import Any, Self
 from aiohttp import web
 
 from extraction_agent import config, profiles, secrets
-from extraction_agent.cache import Configs, Local
+from extraction_agent.cache.configs import Configs
+from extraction_agent.cache.local import Local
 from extraction_agent.interfaces.api import application
 from extraction_agent.interfaces.api.context import Context
 from extraction_agent.jobs import Agent
@@ -47,7 +48,7 @@ class Response:
         assert problem.keys() == {"type", "title", "status", "detail", "request_id"}
         assert problem["status"] == self.status
         assert problem["request_id"] == self.headers["X-Request-ID"]
-        assert problem["detail"].endswith((".", ";", "…"))
+        assert problem["detail"].endswith((".", "?", "…"))
         return str(problem["detail"])
 
 
@@ -131,10 +132,10 @@ class Served:
         body: Any = None,
         token: str | None = "",
         raw: bytes | None = None,
-        **headers: str,
+        headers: dict[str, str] | None = None,
     ) -> Response:
-        """One request. token: None for none. body: as JSON; raw: as it is. headers: `_` for `-`."""
-        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        """One request. token: None for none. body: as JSON; raw: as it is."""
+        sent = dict(headers or {})
         if token is not None:
             sent["Authorization"] = f"Bearer {token or self.token}"
         content = raw if body is None else json.dumps(body).encode()
@@ -144,6 +145,11 @@ class Served:
             connection.request(method, path, content, sent)
             answer = connection.getresponse()
             return Response(answer.status, dict(answer.getheaders()), answer.read().decode())
+
+
+def begin(served: Served, config_id: int, key: str = "key-1", token: str = "") -> Response:
+    headers = {"Idempotency-Key": key}
+    return served.ask("POST", "/api/v1/extractions", {"config_id": config_id}, token, headers=headers)
 
 
 class Lines(logging.Handler):

@@ -7,7 +7,10 @@ import pytest
 
 from cached_agent import Naive, Stores, save, version_of
 from extraction_agent import deadlines, errors, profiles
-from extraction_agent.cache import Configs, Local, Redis, clock
+from extraction_agent.cache import clock
+from extraction_agent.cache.configs import Configs
+from extraction_agent.cache.local import Local
+from extraction_agent.cache.redis import Redis
 from extraction_agent.cache.protocol import NAME, Place
 from extraction_agent.model import Definition
 from extraction_agent.observe import metrics

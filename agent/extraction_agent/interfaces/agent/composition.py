@@ -3,7 +3,9 @@
 from collections.abc import Callable, Sequence
 
 from extraction_agent import errors, secrets
-from extraction_agent.cache import Configs, Local, Redis
+from extraction_agent.cache.configs import Configs
+from extraction_agent.cache.local import Local
+from extraction_agent.cache.redis import Redis
 from extraction_agent.interfaces.agent.configuration import Configuration
 from extraction_agent.interfaces.agent.http import Http
 from extraction_agent.interfaces.agent.parts import (

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from extraction_agent import deadlines, errors
-from extraction_agent.cache import Configs
+from extraction_agent.cache.configs import Configs
 from extraction_agent.interfaces.agent.configuration import Configuration
 from extraction_agent.jobs import Agent
 from extraction_agent.observe import logs

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from extraction_agent.cache import Configs
+from extraction_agent.cache.configs import Configs
 from extraction_agent.config import Config
 from extraction_agent.interfaces.api.pulse import Pulse
 from extraction_agent.profiles import Profile
