@@ -3,20 +3,23 @@
 .venv/bin/python tools/reference.py          # a test holds the files equal to what this writes
 """
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from extraction_agent import profiles
+from extraction_agent.interfaces.api import document
 from extraction_agent.observe import metrics
 
+_HIGHEST = 2**63 - 1  # of a number in the store: no bound worth telling
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 
 
 def pages() -> dict[str, str]:
     """File names in docs/reference, and their text."""
-    return {"cli.md": command_line(), "profile.md": profile(), "metrics.md": metric_names()}
+    return {"cli.md": command_line(), "profile.md": profile(), "metrics.md": metric_names(), "api.md": interface()}
 
 
 def command_line() -> str:
@@ -91,6 +94,88 @@ def _allowed(setting: dict[str, Any]) -> str:
     if setting.get("type") == "null":
         return "none"
     return "list" if setting.get("type") == "array" else str(setting.get("type", ""))
+
+
+def interface() -> str:
+    """Every operation of the HTTP interface, then every model it takes or gives."""
+    made = document.make()
+    schemas = made["components"]["schemas"]
+    lines = [
+        "# HTTP interface",
+        "",
+        "Made from the OpenAPI document, which the agent gives at `/openapi.json`, by `tools/reference.py`. How to use",
+        "it: [Use the API](../how-to/use-the-api.md).",
+    ]
+    for path, operations in made["paths"].items():
+        for method, operation in operations.items():
+            lines += ["", f"## {method.upper()} {path}", "", operation["summary"], ""]
+            lines += _operation(operation)
+    lines += ["", "## Models"]
+    taken = json.dumps([one.get("requestBody") for item in made["paths"].values() for one in item.values()])
+    for name, schema in sorted(schemas.items()):
+        if "properties" in schema:
+            lines += ["", f"### {name}", "", schema.get("description", ""), ""]
+            lines += ["| field | type | without it | meaning |", "|---|---|---|---|"]
+            required = schema.get("required", [])
+            for field, one in schema["properties"].items():
+                default = _value(one["default"]) if one.get("default") is not None else ""
+                without = "refused" if field in required and f'/{name}"' in taken else default
+                lines.append(f"| `{field}` | {_type(one)} | {without} | {one.get('description', '')} |")
+        else:
+            lines += ["", f"### {name}", "", f"{schema.get('description', '')} One of {_type(schema)}."]
+    return "\n".join(lines) + "\n"
+
+
+def _operation(operation: dict[str, Any]) -> list[str]:
+    scopes = [scope for one in operation.get("security", []) for scope in one["token"]]
+    lines = [f"Scope: {scopes[0] if scopes else 'none, open to all'}.", ""]
+    if operation["parameters"]:
+        lines += ["| parameter | in | type | without it | meaning |", "|---|---|---|---|---|"]
+        for one in operation["parameters"]:
+            default = one["schema"].get("default")
+            without = "refused" if one["required"] else "" if default is None else _value(default)
+            facts = [f"`{one['name']}`", one["in"], _type(one["schema"]), without, one.get("description", "")]
+            lines.append(f"| {' | '.join(facts)} |")
+        lines.append("")
+    if body := operation.get("requestBody"):
+        lines += [f"Body: {_content(body)}.", ""]
+    for status, answer in operation["responses"].items():
+        if "content" in answer:
+            lines.append(f"{status}: {_content(answer)}.")
+        elif "$ref" not in answer:
+            lines.append(f"{status}: no content.")
+    errors = [status for status, answer in operation["responses"].items() if "$ref" in answer]
+    if errors:
+        lines += ["", f"Problems: {', '.join(errors)}."]
+    return lines
+
+
+def _content(part: dict[str, Any]) -> str:
+    (media_type, content), *_ = part["content"].items()
+    return _type(content["schema"]) if "$ref" in content["schema"] else f"`{media_type}`"
+
+
+def _type(schema: dict[str, Any]) -> str:
+    """In words, with its bounds."""
+    if "$ref" in schema:
+        name = schema["$ref"].rsplit("/", 1)[1]
+        return f"[{name}](#{name.lower()})"
+    if "anyOf" in schema:
+        return " or ".join(map(_type, schema["anyOf"]))
+    if "enum" in schema or "const" in schema:
+        return ", ".join(f"`{one}`" for one in schema.get("enum", [schema.get("const")]))
+    if schema.get("type") == "array":
+        return f"list of {_type(schema['items'])}" if schema["items"] else "list"
+    words = [str(schema.get("format", schema.get("type", "any value")))]
+    if "minimum" in schema or "exclusiveMinimum" in schema:
+        words.append(f"from {_value(schema.get('minimum', schema.get('exclusiveMinimum')))}")
+    if schema.get("maximum", _HIGHEST) < _HIGHEST:
+        words.append(f"to {_value(schema['maximum'])}")
+    return " ".join(words)
+
+
+def _value(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int | float) and not isinstance(value, bool) else f"`{value}`"
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from extraction_agent import errors
 
@@ -70,6 +70,11 @@ class Strict(BaseModel):
             ) from error
 
 
+def _integral(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+INTEGRAL = BeforeValidator(_integral)  # 2.0 is an integer to JSON; after the bounds, or its schema would lack them
 _NO_NUL = r"^[^\x00]*$"  # which no database keeps in a text
 Word = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=_NO_NUL)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=100_000, pattern=_NO_NUL)]
@@ -101,7 +106,9 @@ class Definition(Strict):
     )
     format: Format = Field(default=Format.JSON, description="how records are kept")
     consistency: Consistency | None = Field(default=None, description="one snapshot for all chunks, or each its own")
-    chunk_rows: int | None = Field(default=None, ge=1, le=100_000_000, description="rows a chunk aims at")
+    chunk_rows: Annotated[int, Field(ge=1, le=100_000_000), INTEGRAL] | None = Field(
+        default=None, description="rows a chunk aims at"
+    )
     snapshot_max_seconds: float = Field(
         default=6 * 3600.0, gt=0, le=1e9, allow_inf_nan=False, description="how long a snapshot may stand at the source"
     )

@@ -21,10 +21,16 @@ _OPTIONS = {
 }
 _PART = r"([A-Za-z0-9._~!$&'()*+;=-]|%[1-9A-Fa-f][0-9A-Fa-f]|%0[1-9A-Fa-f]){1,200}"  # of a URL, NUL apart
 _PORT = r"([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
-_HOST = rf"([A-Za-z0-9_][A-Za-z0-9_.-]{{0,252}}|\[[0-9A-Fa-f:.]{{2,45}}\])(:{_PORT})?"
-SHAPE = (  # what a URL must look like; more than one host is libpq's way
-    rf"^((postgresql|postgres|mysql|mariadb)://({_PART}@)?{_HOST}(,{_HOST}){{0,7}}/({_PART})?"
-    r"(\?[a-z_-]{1,40}=[A-Za-z0-9._-]{1,40}(&[a-z_-]{1,40}=[A-Za-z0-9._-]{1,40}){0,7})?"
+_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}"
+_H = "[0-9A-Fa-f]{1,4}"
+_SIXES = [f"({_H}:){{7}}{_H}", f"({_H}:){{1,7}}:", f":(:{_H}){{1,7}}", "::"]
+_SIXES += [f"({_H}:){{1,{before}}}(:{_H}){{1,{7 - before}}}" for before in range(1, 7)]
+_HOST = rf"({_NAME}|\[({'|'.join(_SIXES)})\])(:{_PORT})?"
+_HOSTS = rf"({_HOST}|{_NAME}(:{_PORT})?(,{_NAME}(:{_PORT})?){{1,7}})"  # more than one is libpq's way
+_END = rf"/({_PART})?(\?[a-z_-]{{1,40}}=[A-Za-z0-9._-]{{1,40}}(&[a-z_-]{{1,40}}=[A-Za-z0-9._-]{{1,40}}){{0,7}})?"
+SHAPE = (  # what a URL must look like
+    rf"^((postgresql|postgres)://({_PART}@)?{_HOSTS}{_END}"
+    rf"|(mysql|mariadb)://({_PART}@)?{_HOST}{_END}"
     r"|sqlite://[^\x00-\x20?#%]{1,1000})$"
 )
 # Beside what is link-local: the metadata services of clouds that have another address.

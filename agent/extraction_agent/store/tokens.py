@@ -90,7 +90,7 @@ class Tokens(Audit):
     def tokens(self, *, valid: bool = False) -> list[Token]:
         """All there ever were, or only those that are valid now."""
         rows = self._run("valid_tokens") if valid else self._run("tokens")
-        return [Token(*row[:3], frozenset(map(Scope, row[3])), *row[4:]) for row in rows]
+        return [Token(row[0], row[1], row[2], frozenset(map(Scope, row[3])), row[4], row[5], row[6]) for row in rows]
 
     def revoke_token(self, name: str) -> None:
         """Raises NotFound if no valid one has the name."""

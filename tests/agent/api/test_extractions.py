@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from agent.api.served import PATIENCE, Response, Served
+from agent.api.served import PATIENCE, Served, begin
 from extraction_agent.store import tokens
 from extraction_agent.store.store import Store
 from support import Database
@@ -31,10 +31,6 @@ def config_of(served: Served, body: dict[str, Any]) -> int:
     made = served.ask("POST", "/api/v1/configs", body)
     assert made.status == 201, made.text
     return int(made.json()["id"])
-
-
-def begin(served: Served, config_id: int, key: str = "key-1", **headers: str) -> Response:
-    return served.ask("POST", "/api/v1/extractions", {"config_id": config_id}, Idempotency_Key=key, **headers)
 
 
 def ended(served: Served, path: str) -> dict[str, Any]:
@@ -150,7 +146,7 @@ def test_a_key_is_its_tokens_own(served: Served, new_config: New) -> None:
     first, other = (config_of(served, new_config(name)) for name in ("one", "two"))
     assert begin(served, first).status == 201
     another = served.make_token("another", frozenset({tokens.Scope.OPERATE}))
-    begun = served.ask("POST", "/api/v1/extractions", {"config_id": other}, another, Idempotency_Key="key-1")
+    begun = begin(served, other, token=another)
     assert begun.status == 201, begun.text
 
 
@@ -193,13 +189,12 @@ def test_two_agents_asked_at_once_begin_one(store: Database, new_config: New, it
         with Served(store.url) as two, psycopg.connect(items.url) as locked:
             locked.execute("LOCK TABLE item")
             token = two.token
-            ask = {"body": {"config_id": number}, "token": token, "Idempotency_Key": "k"}
             with ThreadPoolExecutor(2) as clients:
-                asked = [clients.submit(served.ask, "POST", "/api/v1/extractions", **ask) for served in (one, two)]
+                asked = [clients.submit(begin, served, number, "k", token) for served in (one, two)]
                 until(lambda: bool(one.context.starting and two.context.starting))
                 locked.rollback()
                 answers = [future.result() for future in asked]
-            retried = [served.ask("POST", "/api/v1/extractions", **ask) for served in (one, two)]
+            retried = [begin(served, number, "k", token) for served in (one, two)]
     assert sorted(answer.status for answer in answers) in ([201, 201], [201, 409])
     assert {(answer.status, answer.headers["Location"]) for answer in retried} == {(201, "/api/v1/extractions/1")}
     assert store.value("SELECT count(*) FROM extractions") == 1

@@ -42,7 +42,7 @@ OPERATIONS = Operations(
 )
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS = frozenset(HTTPMethod)
-_ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_ALWAYS = {"Server": "extraction-agent", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _bearer = web.RequestKey("bearer", Token)
 
 Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]

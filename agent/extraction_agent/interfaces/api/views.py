@@ -8,11 +8,11 @@ from pydantic import BaseModel, Field, StringConstraints, WithJsonSchema
 from extraction_agent import errors, secrets
 from extraction_agent.config import Name
 from extraction_agent.interfaces.api.operations import redacted
-from extraction_agent.model import Definition, Format, Status, Strict, Summary
+from extraction_agent.model import INTEGRAL, Definition, Format, Status, Strict, Summary
 from extraction_agent.sources import allowed
 from extraction_agent.store.rows import Config
 
-Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
+Id = Annotated[int, Field(ge=1, le=2**63 - 1), INTEGRAL]
 ConfigName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 SourceUrl = Annotated[  # checked by sources/allowed.py, which says in words what is wrong
     str,
