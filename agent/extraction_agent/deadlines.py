@@ -44,7 +44,8 @@ CACHE = 0.2  # one call of Redis: the store would answer as fast
 CACHE_LEASE = 1.0  # how long an agent takes cached configs for valid without asking the store
 CACHE_ADOPT = 5.0  # how long an agent has seen no cache, or another's, in use before it puts its own to use
 
-SCHEDULE = 2.0  # how often an agent looks for schedules that are due
+SCHEDULE = 1.0  # how often an agent looks for what is due, while something is
+SCHEDULE_IDLE = 5.0  # the same while nothing is; a new schedule is noticed within
 SCHEDULE_LATE = 60.0  # fired later than this after it was due, a time was missed
 SCHEDULE_AGAIN = 30.0  # until the next try of a time whose source was away
 SCHEDULE_GIVE_UP = 900.0  # after it was due, a time whose source is still away has failed

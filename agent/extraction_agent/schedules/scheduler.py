@@ -53,21 +53,31 @@ class Scheduler:
         self._agent, self._clock = agent, clock
         self._stopping = asyncio.Event()
 
-    async def run(self, in_thread: Callable[[Callable[[], int]], Awaitable[int]]) -> None:
+    async def run(self, in_thread: Callable[[Callable[[], float]], Awaitable[float]]) -> None:
         """Fire until stopped. in_thread: runs what blocks, e.g. Threads.run."""
         while not self._stopping.is_set():
+            pause = deadlines.SCHEDULE
             try:
-                await in_thread(self.fire_due)
+                pause = await in_thread(self._round)
             except (errors.StoreUnavailable, errors.Busy) as error:
                 log.info("schedules wait: %s", error)
             except errors.ExtractionError as error:
                 log.error("schedules wait: %s", error)  # noqa: TRY400 - a sentence, never a traceback
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), deadlines.SCHEDULE)
+                await asyncio.wait_for(self._stopping.wait(), pause)
 
     def stop(self) -> None:
         """Fire no more. From the agent's loop."""
         self._stopping.set()
+
+    def _round(self) -> float:
+        """Fire if anything is due. Returns after how many seconds to look again."""
+        with self._open_store() as store:
+            left = store.seconds_to_due(self._clock(store))
+        if left is None or left > 0:
+            return deadlines.SCHEDULE_IDLE if left is None else min(left, deadlines.SCHEDULE_IDLE)
+        self.fire_due()
+        return deadlines.SCHEDULE
 
     def fire_due(self) -> int:
         """Fire all that is due and that no other agent is at. Returns how many."""

@@ -104,6 +104,11 @@ class Schedules(Audit):
         """Those due next first."""
         return [_schedule(row) for row in self._run("schedules", config_id=config_id)]
 
+    def seconds_to_due(self, now: datetime) -> float | None:
+        """Until the next time, negative if it has passed. None: there is no schedule."""
+        row = self._one("seconds_to_due", now=now)
+        return None if row is None else row[0]
+
     def claim_schedule(self, now: datetime) -> Schedule | None:
         """One that is due; no other agent gets it before the caller's transaction ends."""
         row = self._one("claim_schedule", now=now)
