@@ -10,8 +10,8 @@ from extraction_agent import deadlines, errors, profiles
 from extraction_agent.cache import clock
 from extraction_agent.cache.configs import Configs
 from extraction_agent.cache.local import Local
-from extraction_agent.cache.redis import Redis
 from extraction_agent.cache.protocol import NAME, Place
+from extraction_agent.cache.redis import Redis
 from extraction_agent.model import Definition
 from extraction_agent.observe import metrics
 from extraction_agent.pipeline.start import start
@@ -330,6 +330,24 @@ def test_a_password(stores: Stores, agent: Callable[[Place], Configs], redis_ser
     with pytest.raises(errors.StoreUnavailable, match=r"[Aa]uthentication"):
         refused.server()
     refused.close()
+
+
+def test_a_user_of_redis_that_may_do_little(
+    stores: Stores, agent: Callable[[Place], Configs], redis_server: RedisServer
+) -> None:
+    """docs/explanation/cache.md"""
+    commands = ["+info", "+get", "+set", "+del", "+eval", "+evalsha", "+script", "+client|setname"]
+    with redis_server.client() as client:
+        client.acl_setuser(
+            "agent", enabled=True, passwords=["+Geheim"], keys=["extraction-configs:*"], commands=commands
+        )
+    configs = agent(Redis(redis_server.url.replace("127.0.0.1", "agent@127.0.0.1"), "Geheim"))
+    config_id = save(stores, "orders", 1).id
+    _until_cached(configs, config_id)
+    save(stores, "orders", 2)
+    configs.evict(config_id)
+    assert version_of(configs.get(config_id)) == 2
+    assert _hit(configs, config_id)
 
 
 def test_the_clock_of_leases_moves() -> None:

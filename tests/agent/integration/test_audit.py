@@ -11,7 +11,7 @@ import pytest
 from psycopg import sql as q
 from typer.testing import CliRunner
 
-from extraction_agent import errors
+from extraction_agent import embedded, errors
 from extraction_agent.interfaces.cli.main import app
 from extraction_agent.model import Definition, Format, Status
 from extraction_agent.pipeline.prune import prune
@@ -253,6 +253,42 @@ def test_a_tail_cut_off_with_its_record_is_found_by_an_anchor(store: Database) -
     )
     assert _faults(store) == []
     assert _faults(store, anchor) == ["Entries 9 to 10 are missing: the anchor is of entry 10."]
+
+
+def test_a_role_that_does_not_own_the_log_can_add_and_no_more(store: Database, server: embedded.Server) -> None:
+    """docs/how-to/audit.md"""
+    with psycopg.connect(store.url, autocommit=True) as owner:
+        for role in ("test_agent", "test_auditor"):
+            owner.execute(q.SQL("CREATE ROLE {} LOGIN").format(q.Identifier(role)))
+        owner.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO test_agent")
+        owner.execute("REVOKE ALL ON audit_log, audit_head FROM test_agent")
+        owner.execute("ALTER TABLE audit_log OWNER TO test_auditor")
+        owner.execute("ALTER TABLE audit_head OWNER TO test_auditor")
+        owner.execute("GRANT SELECT, INSERT ON audit_log TO test_agent")
+        owner.execute("GRANT SELECT, UPDATE ON audit_head TO test_agent")
+        name = owner.info.dbname
+    try:
+        with Store(server.url(name, "test_agent")) as opened:
+            opened.save_config("orders", "postgresql", _URL, None, Definition(table="orders"))
+            assert opened.verify_audit().faults == []
+            refused: tuple[LiteralString, ...] = (
+                "DELETE FROM audit_log",
+                "UPDATE audit_log SET who = ''",
+                "TRUNCATE audit_log",
+                "ALTER TABLE audit_log DISABLE TRIGGER ALL",
+                "DROP TRIGGER audit_refuse ON audit_log",
+                "DROP TABLE audit_log",
+            )
+            for statement in refused:
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    opened.connection.execute(statement)
+        assert _actions(store) == [("config.created", "config orders", "cli")]
+    finally:
+        with psycopg.connect(store.url, autocommit=True) as owner:
+            for role in ("test_agent", "test_auditor"):
+                owner.execute(q.SQL("REASSIGN OWNED BY {} TO CURRENT_USER").format(q.Identifier(role)))
+                owner.execute(q.SQL("DROP OWNED BY {}").format(q.Identifier(role)))
+                owner.execute(q.SQL("DROP ROLE {}").format(q.Identifier(role)))
 
 
 def _threads(number: int, work: Callable[[int], None]) -> None:
