@@ -1,9 +1,9 @@
 """What a source feels of an extraction, with the guard and without: pgbench at half of what it can do, beside it.
 
-.venv/bin/python -m benchmarks.source_guard [--rounds 5] [--rows 3000000] [--script tpcb-like|select-only]
+.venv/bin/python -m benchmarks.source_guard [--rounds 5] [--rows 2500000] [--script tpcb-like|select-only]
 
-Every round, one after the other: the extraction alone; pgbench alone; pgbench beside an extraction without the guard;
-pgbench beside one with it; and one with it from whose midst pgbench is stopped. Medians of the rounds are printed.
+Every round, one after the other: the extraction alone; pgbench before, beside and after an extraction with the guard;
+the same without it; and an extraction with it from whose midst pgbench is stopped. Medians of the rounds are printed.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import psycopg
 from psycopg import sql as q
@@ -28,7 +29,7 @@ from extraction_agent import embedded
 EXTRACTCTL = Path(sys.executable).parent / "extractctl"
 CLIENTS = 8
 SETTLE = 3.0  # s that pgbench runs before anything is measured
-ALONE = 10.0  # s of pgbench alone
+ALONE = 6.0  # s of pgbench alone, before an extraction and after it
 CHUNK_ROWS = 50_000
 
 _TABLE = """
@@ -133,6 +134,7 @@ class Extraction:
     """One `extractctl extract` into a store of its own."""
 
     _made = 0
+    running: ClassVar[set["subprocess.Popen[str]"]] = set()
 
     def __init__(self, place: Place, profile_file: Path, format_: str = "json") -> None:
         Extraction._made += 1
@@ -150,10 +152,13 @@ class Extraction:
             start_new_session=True,
         )  # fmt: skip
 
+        self.running.add(self._process)
+
     def wait(self) -> float:
         """To its end. Returns rows per second."""
         out, err = self._process.communicate()
         self.ended = time.time()
+        self.running.discard(self._process)
         assert self._process.returncode == 0, (out, err)
         return self._place.rows / (self.ended - self.begun)
 
@@ -182,7 +187,11 @@ def place(rows: int, script: str, scale: int = 10) -> Iterator[Place]:
     ):
         made = Place(source, store, folder, rows, script)
         made.prepare(scale)
-        yield made
+        try:
+            yield made
+        finally:
+            for left in Extraction.running:  # they have sessions of their own, so a Ctrl-C does not reach them
+                left.kill()
 
 
 @dataclass
@@ -190,27 +199,32 @@ class Round:
     """What was measured, one after the other."""
 
     free: float  # rows/s of an extraction alone
-    alone: float  # p95 of pgbench alone, ms
-    unguarded: float  # beside an extraction
+    alone: float  # p95 of pgbench around the next, ms
+    guarded: float  # beside an extraction with the guard
+    guarded_speed: float  # of the extraction
+    alone_too: float  # around the next
+    unguarded: float
     unguarded_speed: float
-    guarded: float
-    guarded_speed: float
     back: float  # s from pgbench's end until the extraction moved at full speed again
     load: float  # of the machine, the mean of the last minute
 
 
 def measure(place: Place, *, guarded: bool) -> tuple[float, float, float]:
-    """p95 before, p95 beside an extraction, and its rows per second."""
+    """p95 before and after an extraction, p95 beside it, and its rows per second."""
     with place.load() as load:
         begun = time.time()
         time.sleep(ALONE)
         extraction = Extraction(place, profile(place.folder, guarded=guarded))
         speed = extraction.wait()
+        time.sleep(SETTLE)  # what waits in pgbench for its turn
+        after = time.time()
+        time.sleep(ALONE)
+        ended = time.time()
         time.sleep(0.5)  # pgbench writes its log by the block
-        before = load.latencies(begun, begun + ALONE)
+        alone = load.latencies(begun, begun + ALONE) + load.latencies(after, ended)
         beside = load.latencies(extraction.begun, extraction.ended)
     extraction.drop()
-    return p95(before), p95(beside), speed
+    return p95(sorted(alone)), p95(beside), speed
 
 
 def free_speed(place: Place) -> float:
@@ -246,11 +260,10 @@ def back_to_full(place: Place, free: float, *, of_free: float = 0.8, window: flo
 def one_round(place: Place) -> Round:
     free = free_speed(place)
     alone, guarded, guarded_speed = measure(place, guarded=True)
-    before, unguarded, unguarded_speed = measure(place, guarded=False)
+    alone_too, unguarded, unguarded_speed = measure(place, guarded=False)
     back = back_to_full(place, free)
-    return Round(
-        free, (alone + before) / 2, unguarded, unguarded_speed, guarded, guarded_speed, back, os.getloadavg()[0]
-    )
+    load = os.getloadavg()[0]
+    return Round(free, alone, guarded, guarded_speed, alone_too, unguarded, unguarded_speed, back, load)
 
 
 def table(rounds: list[Round], place: Place, capacity: float) -> str:
@@ -259,8 +272,8 @@ def table(rounds: list[Round], place: Place, capacity: float) -> str:
     def median(name: str) -> float:
         return statistics.median(float(getattr(one, name)) for one in rounds)
 
-    def row(words: str, name: str) -> str:
-        rises = sorted(getattr(one, name) / one.alone - 1 for one in rounds)
+    def row(words: str, name: str, alone: str) -> str:
+        rises = sorted(getattr(one, name) / getattr(one, alone) - 1 for one in rounds)
         speed, of_free = f"{name}_speed", statistics.median(getattr(one, f"{name}_speed") / one.free for one in rounds)
         rise = f"{statistics.median(rises):+.0%} ({rises[0]:+.0%} to {rises[-1]:+.0%})"
         return f"| {words} | {median(name):.1f} | {rise} | {median(speed):,.0f} | {of_free:.0%} |"
@@ -272,8 +285,8 @@ def table(rounds: list[Round], place: Place, capacity: float) -> str:
         "| | p95 of pgbench, ms | its rise, median (least to most) | extraction, rows/s | of its free speed |",
         "|---|---|---|---|---|",
         f"| alone | {median('alone'):.1f} | | {median('free'):,.0f} | |",
-        row("with the guard", "guarded"),
-        row("without", "unguarded"),
+        row("with the guard", "guarded", "alone"),
+        row("without", "unguarded", "alone_too"),
         "",
         f"After pgbench's end at full speed again within {median('back'):.1f} s,",
         f"{max(one.back for one in rounds):.1f} s at most.",
@@ -284,7 +297,7 @@ def table(rounds: list[Round], place: Place, capacity: float) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--rows", type=int, default=3_000_000)
+    parser.add_argument("--rows", type=int, default=2_500_000)
     parser.add_argument("--script", choices=("tpcb-like", "select-only"), default="tpcb-like")
     parser.add_argument("--json", action="store_true", help="every round's figures instead of the table")
     options = parser.parse_args()

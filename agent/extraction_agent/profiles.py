@@ -87,7 +87,7 @@ class SourceGuard(Strict):
         (), description="HH:MM-HH:MM by the agent's clock, in which no chunk of a source is begun"
     )
     tolerated_rise: float = Field(
-        0.1, ge=0.01, le=10, description="how much longer the source's answers may take because of us, 0.1: by 10 %"
+        0.15, ge=0.01, le=10, description="how much longer the source's answers may take because of us, 0.15: by 15 %"
     )
     tolerated_rise_of_store: float = Field(
         1.0, ge=0.01, le=100, description="the same at the store, which is there to be written to"

@@ -27,8 +27,10 @@ _PAUSE = 0.13  # s of each step, settling included, in which all relays rest whi
 _SELDOM = 4  # steps from one comparison to the next while all is given and nothing wrong: a pause costs speed then
 _GAP = 0.006  # s between two touches, with us and without: after a longer one every answer takes longer
 _IDLE = 30.0  # s without a chunk after which the probe hangs up
-_WAITERS = 1  # chunks that wait at the door, so that the next begins when one ends; the others are not fetched
-_PATIENCE = 5.0  # s that one waits before it goes back to the queue
+_WAITERS = 1  # chunks that wait at the door for one that is about to end
+_PATIENCE = 0.3  # s that one waits before it goes back to the queue: it keeps a place from chunks of other sources
+_REFUSED = 10.0  # s until the next try of a probe that was refused, not merely late
+_LET_GO = 2.0  # s; a thread that is about to connect to a server that is away may be left behind
 _SPARE = 2  # connections besides those of chunks: the probe's, and one that plans or holds a snapshot
 
 
@@ -78,14 +80,14 @@ class Guard:
 
     @property
     def has_room(self) -> bool:
-        """Whether a chunk may begin, or wait for the next that ends."""
-        limit = self.limit
-        return limit > 0 and self._in_flight + self._waiting < limit + _WAITERS
+        """Whether another chunk may begin."""
+        return self._in_flight + self._waiting < self.limit
 
     def enter(self, stop: Stop) -> bool:
         """Begin a chunk if there is room, now or in a moment. Then `leave` must follow. Raises Cancelled."""
         with self._left:
-            if not self.has_room:
+            limit = self.limit
+            if not limit or self._in_flight + self._waiting >= limit + _WAITERS:
                 return False
             self._waiting += 1
             try:
@@ -130,8 +132,9 @@ class Guard:
     def close(self) -> None:
         """Hang up, at the end."""
         self._ended.set()
-        if self._thread is not None:
-            self._thread.join()
+        thread = self._thread
+        if thread is not None:
+            thread.join(_LET_GO)
 
     # The thread
 
@@ -152,7 +155,7 @@ class Guard:
                 probe = None
                 self._rise.forget()
                 self._step(Felt(None, others=True, distress=error.transient))
-                self._ended.wait(STEP)
+                self._ended.wait(STEP if error.transient else _REFUSED)
             finally:
                 self._paused = False
         _close(probe)

@@ -36,8 +36,7 @@ def median(rounds: list[dict[str, Any]], above: str, below: str) -> float:
 
 
 def test_the_harm_it_prevents_is_there(rounds: list[dict[str, Any]]) -> None:
-    assert median(rounds, "unguarded", "alone") > 1.25
-    assert median(rounds, "unguarded", "guarded") > 1.25
+    assert median(rounds, "unguarded", "alone_too") > 1.25
 
 
 def test_p95_rises_by_a_quarter_at_most(rounds: list[dict[str, Any]]) -> None:
