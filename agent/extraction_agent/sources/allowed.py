@@ -19,7 +19,8 @@ _OPTIONS = {
     "postgresql": frozenset({"sslmode", "channel_binding", "target_session_attrs", "gssencmode"}),
     "mysql": frozenset({"ssl-mode"}),
 }
-_PART = r"([A-Za-z0-9._~!$&'()*+;=-]|%[1-9A-Fa-f][0-9A-Fa-f]|%0[1-9A-Fa-f]){1,200}"  # of a URL, NUL apart
+_CHARACTER = r"([A-Za-z0-9._~!$&'()*+;=-]|%[1-9A-Fa-f][0-9A-Fa-f]|%0[1-9A-Fa-f])"  # of a URL, NUL apart
+_PART = _CHARACTER + "{1,200}"
 _PORT = r"([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}"
 _H = "[0-9A-Fa-f]{1,4}"
@@ -31,7 +32,7 @@ _END = rf"/({_PART})?(\?[a-z_-]{{1,40}}=[A-Za-z0-9._-]{{1,40}}(&[a-z_-]{{1,40}}=
 SHAPE = (  # what a URL must look like
     rf"^((postgresql|postgres)://({_PART}@)?{_HOSTS}{_END}"
     rf"|(mysql|mariadb)://({_PART}@)?{_HOST}{_END}"
-    r"|sqlite://[^\x00-\x20?#%]{1,1000})$"
+    rf"|sqlite:///({_CHARACTER}|/){{1,1000}})$"
 )
 # Beside what is link-local: the metadata services of clouds that have another address.
 _METADATA = frozenset(
@@ -62,7 +63,7 @@ def check(url: str, sources: Sources) -> None:
     if re.fullmatch(SHAPE, url) is None:
         raise errors.UsageError(
             "The source URL is not of the form postgresql://user@host:port/database, mysql://user@host:port/database "
-            "or sqlite:///path: other characters than letters, digits and -._~ are written as %20 and the like."
+            "or sqlite:///absolute/path: characters but letters, digits and -._~ are written as %20 and the like."
         )
     if kind == "sqlite":
         return

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
@@ -70,7 +71,9 @@ class Tokens(Audit):
     """The rows of tokens and idempotency keys."""
 
     def create_token(self, text: str, name: str, scopes: frozenset[Scope], seconds: float | None) -> Token:
-        """seconds: how long it is valid. Raises Conflict if a valid one has the name."""
+        """seconds: how long it is valid. Raises UsageError for a name that is none, Conflict if a valid one has it."""
+        if re.fullmatch(r"[A-Za-z0-9._@-]{1,64}", name) is None:
+            raise errors.UsageError("A token's name is made of letters, digits, - _ . and @, 64 at most.")
         with self.transaction():
             self._run("retire_token", name=name)
             row = self._one(

@@ -5,6 +5,7 @@ import http.client
 import json
 import logging
 import threading
+import time
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Self
@@ -150,6 +151,17 @@ class Served:
 def begin(served: Served, config_id: int, key: str = "key-1", token: str = "") -> Response:
     headers = {"Idempotency-Key": key}
     return served.ask("POST", "/api/v1/extractions", {"config_id": config_id}, token, headers=headers)
+
+
+def ended(served: Served, path: str) -> dict[str, Any]:
+    """The extraction once it has ended."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        shown: dict[str, Any] = served.ask("GET", path).json()
+        if shown["status"] not in {"pending", "running"}:
+            return shown
+        time.sleep(0.05)
+    raise AssertionError(f"{path} does not end")
 
 
 class Lines(logging.Handler):

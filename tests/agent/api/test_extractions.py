@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from agent.api.served import PATIENCE, Served, begin
+from agent.api.served import PATIENCE, Served, begin, ended
 from extraction_agent.store import tokens
 from extraction_agent.store.store import Store
 from support import Database
@@ -31,17 +31,6 @@ def config_of(served: Served, body: dict[str, Any]) -> int:
     made = served.ask("POST", "/api/v1/configs", body)
     assert made.status == 201, made.text
     return int(made.json()["id"])
-
-
-def ended(served: Served, path: str) -> dict[str, Any]:
-    """The extraction once it has ended."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        shown: dict[str, Any] = served.ask("GET", path).json()
-        if shown["status"] not in {"pending", "running"}:
-            return shown
-        time.sleep(0.05)
-    raise AssertionError(f"{path} does not end")
 
 
 def pages(served: Served, path: str, limit: int) -> Iterator[list[Any]]:

@@ -6,7 +6,7 @@ import socket
 import time
 import uuid
 from collections.abc import Awaitable, Callable
-from http import HTTPMethod
+from http import HTTPMethod, HTTPStatus
 
 from aiohttp import web
 from pydantic import BaseModel
@@ -103,7 +103,8 @@ async def _around(request: web.Request, handler: Handle) -> web.StreamResponse:
     metrics.HTTP_SECONDS.labels(method, route, str(response.status)).observe(seconds)
     token = request.get(_bearer)
     who = "nobody" if token is None else f"token {token.name}"
-    log.info("%s %s by %s: %d in %.3f s", method, route, who, response.status, seconds)
+    level = logging.DEBUG if token is None and response.status < HTTPStatus.BAD_REQUEST else logging.INFO  # a monitor's
+    log.log(level, "%s %s by %s: %d in %.3f s", method, route, who, response.status, seconds)
     return response
 
 

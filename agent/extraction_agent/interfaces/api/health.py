@@ -50,8 +50,8 @@ async def liveness(call: Call) -> Health:
 async def readiness(call: Call) -> Health:
     """Whether the agent can work now: the store answers, and it is not about to end. 503: send it nothing."""
     reasons = call.context.unready()
-    if (away := call.context.pulse.store_away) is not None:
-        reasons = [*reasons, f"the store is away ({away})"]
+    if call.context.pulse.store_away is not None:  # why is in the log: this is open to all
+        reasons = [*reasons, "the store is away"]
     return _health("The agent is not ready", reasons)
 
 

@@ -1,12 +1,15 @@
 """What is felt beside the requests: that the loop turns, and that the store answers."""
 
 import asyncio
+import logging
 import time
 from contextlib import suppress
 
 from extraction_agent import deadlines, errors
 from extraction_agent.store.store import Store
 from extraction_agent.waiting import Stop, ended_by
+
+log = logging.getLogger(__name__)
 
 
 class Pulse:
@@ -47,9 +50,16 @@ class Pulse:
 
     async def feel(self) -> None:
         """Probe the store again and again, each time under a deadline."""
+        told: str | None = None
         try:
             while True:
                 await self._feel_once()
+                away = self.store_away
+                if away is not None and told is None:
+                    log.warning("the store is away: %s", away)
+                elif away is None and told is not None:
+                    log.info("the store is back")
+                told = away
                 await asyncio.sleep(deadlines.PULSE)
         finally:
             if self._store is not None:
@@ -73,9 +83,8 @@ class Pulse:
             with ended_by(stop):
                 if self._store is None:
                     self._store = Store(self._store_url, "extraction-agent probe")
-                begun = time.monotonic()
                 self._store.versions()
-                self._answered = begun
+            self._answered = time.monotonic()
         except errors.ExtractionError as error:
             if not isinstance(error, errors.Cancelled):
                 self._said = str(error)

@@ -17,7 +17,14 @@ ConfigName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._
 SourceUrl = Annotated[  # checked by sources/allowed.py, which says in words what is wrong
     str,
     StringConstraints(max_length=2000),
-    WithJsonSchema({"type": "string", "maxLength": 2000, "pattern": allowed.SHAPE}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "maxLength": 2000,
+            "pattern": allowed.SHAPE,
+            "examples": ["postgresql://reader@db1.example:5432/shop"],
+        }
+    ),
 ]
 
 
