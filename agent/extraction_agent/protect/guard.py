@@ -42,7 +42,7 @@ class Guard:
     ) -> None:
         """chunks: in flight at most, whatever is felt. connect: opens the probe, None where there is none."""
         self.name = name
-        self._connect, self._breaker = connect, breaker
+        self.connect, self._breaker = connect, breaker
         self._label = metrics.few("source", name)
         self._lock = threading.Lock()
         self._left = threading.Condition(self._lock)
@@ -96,7 +96,7 @@ class Guard:
             finally:
                 self._waiting -= 1
             self._in_flight += 1
-            if self._thread is None and not self._blind:
+            if not self._blind and (self._thread is None or not self._thread.is_alive()):
                 self._thread = threading.Thread(target=self._watch, name=f"guard {self.name}", daemon=True)
                 self._thread.start()
         return True
@@ -144,7 +144,7 @@ class Guard:
             try:
                 if probe is None:
                     with self._breaker:
-                        probe = self._connect()
+                        probe = self.connect()
                     if probe is None:
                         self._blind = True
                         return

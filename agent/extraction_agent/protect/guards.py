@@ -62,7 +62,9 @@ class Guards:
                     settings.reading.chunks_in_flight,
                     breaker,
                 )
-            return self._sources[source.server]
+            guard = self._sources[source.server]
+            guard.connect = source.probe  # the latest password
+            return guard
 
     @contextmanager
     def copying(self, source: Source, stop: Stop) -> Iterator[Pace | None]:
