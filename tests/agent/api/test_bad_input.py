@@ -341,8 +341,8 @@ def test_what_nobody_foresaw_is_told_without_its_words(
     assert not [line for line in lines if "geheim" in line]
 
 
-def test_what_is_no_http(served: Served) -> None:
-    for sent in (b"\x16\x03\x01\x02\x00", b"GET / HTTP/9.9\r\n\r\n", b"GET /\x00 HTTP/1.1\r\nHost: x\r\n\r\n"):
+def test_what_is_no_http(served: Served, lines: list[str]) -> None:
+    for sent in (b"\x16\x03\x01\x02\x00", b"GET / HTTP/9.9\r\n\r\n", b"GET / HTTP/1.1\r\nX: geheim\x00\r\n\r\n"):
         with closing(socket.create_connection(("127.0.0.1", served.port), PATIENCE)) as connection:
             connection.sendall(sent + b"\r\n\r\n")
             assert connection.recv(65536)[:12] in {b"HTTP/1.0 400", b"HTTP/1.1 400"}
@@ -350,3 +350,4 @@ def test_what_is_no_http(served: Served) -> None:
         long.request("GET", CONFIGS, headers={"X-Long": "x" * 20_000})
         assert long.getresponse().status == 400
     assert served.ask("GET", CONFIGS).status == 200
+    assert not [line for line in lines if "geheim" in line or "Traceback" in line or '"error"' in line]

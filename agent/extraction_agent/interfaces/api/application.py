@@ -50,13 +50,33 @@ Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 def build(context: Context) -> web.Application:
     """The whole interface."""
-    bounds = {"keepalive_timeout": deadlines.KEEP_ALIVE, "lingering_time": deadlines.LINGER, "access_log": None}
-    application = web.Application(middlewares=[_around], handler_args=bounds)
+    application = web.Application(
+        middlewares=[_around],
+        handler_args={
+            "keepalive_timeout": deadlines.KEEP_ALIVE,
+            "lingering_time": deadlines.LINGER,
+            "access_log": None,
+            "logger": _of_the_protocol(),
+        },
+    )
     directory = Directory(context)
     for operation in OPERATIONS.listed:
         application.router.add_route(operation.method, operation.path, _handle(operation, context, directory))
     application.cleanup_ctx.append(health.watch(context))
     return application
+
+
+def _of_the_protocol() -> logging.Logger:
+    """Where aiohttp tells what is no HTTP: a line without a trace, which would quote what was sent."""
+
+    def plain(record: logging.LogRecord) -> bool:
+        record.exc_info = None
+        record.levelno, record.levelname = logging.INFO, "INFO"
+        return True
+
+    protocol = log.getChild("http")
+    protocol.filters = [plain]
+    return protocol
 
 
 def _handle(operation: Operation, context: Context, directory: Directory) -> Handle:

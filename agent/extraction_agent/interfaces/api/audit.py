@@ -1,9 +1,9 @@
 """The audit log; to be read."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StringConstraints
 
 from extraction_agent.interfaces.api.operations import Call, Operations
 from extraction_agent.interfaces.api.views import Page
@@ -16,7 +16,9 @@ operations = Operations()
 class AuditQuery(Page):
     """Which entries."""
 
-    object: Value | None = Field(None, description="of this only, such as `config orders` or `extraction 7`")
+    object: Annotated[Value, StringConstraints(max_length=300)] | None = Field(
+        None, description="of this only, such as `config orders` or `extraction 7`"
+    )
 
 
 class EntryView(BaseModel):
