@@ -73,9 +73,12 @@ class Configs(Audit, Epochs):
     def configs(self, after: int, limit: int) -> list[Config]:
         """By number, from the first after `after`."""
         return [
-            Config(*row[:5], model.Definition.recorded(row[5], f"The definition of config {row[1]}"))
+            Config(
+                row[0], row[1], row[2], row[3], row[4],
+                model.Definition.recorded(row[5], f"The definition of config {row[1]}"),
+            )
             for row in self._run("configs", after=after, limit=limit)
-        ]
+        ]  # fmt: skip
 
     def create_config(
         self, name: str, source_type: str, source_url: str, secret: str | None, definition: model.Definition
@@ -93,7 +96,7 @@ class Configs(Audit, Epochs):
         if row is None:
             raise errors.Conflict(f"Config {config.name} has just been deleted.")
         definition = model.Definition.recorded(row[4], f"The definition of config {config.name}")
-        if Config(config.id, *row[:4], definition) != config:
+        if Config(config.id, row[0], row[1], row[2], row[3], definition) != config:
             raise errors.Conflict(f"Config {config.name} has just been given another definition; try again.")
 
     def lock_config(self, config_id: int) -> None:
