@@ -12,8 +12,8 @@ from typing import Any
 
 from extraction_agent import profiles
 from extraction_agent.cache.configs import Configs
-from extraction_agent.cache.redis import Redis
 from extraction_agent.cache.protocol import NAME, Key
+from extraction_agent.cache.redis import Redis
 from extraction_agent.model import Definition
 from extraction_agent.store.store import Config, Store
 
