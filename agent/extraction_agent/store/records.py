@@ -71,7 +71,9 @@ class Records(StoreConnection):
             width = _WINDOW if len(found) > before else width * 2
         return found, (place if place.read < total and place.block < blocks else None)
 
-    def _window(self, extraction: Extraction, place: Place, end: int, limit: int) -> Generator[tuple[str, int, int], None, None]:
+    def _window(
+        self, extraction: Extraction, place: Place, end: int, limit: int
+    ) -> Generator[tuple[str, int, int], None, None]:
         """Records behind a place, before a block, as they lie; one by one, so that a large one is not met by others."""
         format_ = extraction.plan.format
         parts: dict[str, q.Composable] = {

@@ -194,7 +194,8 @@ def test_what_is_no_binary_copy_is_told(first: bytes, monkeypatch: pytest.Monkey
 
 
 def test_many_rows_alike_are_sifted_too() -> None:
-    row, times = [b"alike"], 200_000
+    times = 200_000
+    row: list[Field] = [b"alike"]
     taken = array("Q", [digest(row)]) * times
     met = array("B", bytes(times))
     left = 0
