@@ -132,6 +132,13 @@ def test_a_page_is_no_longer_than_the_configuration_allows(store: Database, new_
         assert page["next"] is not None
 
 
+def test_a_query_that_is_no_utf_8_or_holds_nul(served: Served) -> None:
+    for query in ("object=%ff%fe", "object=%ed%a0%80"):
+        assert served.ask("GET", f"/api/v1/audit?{query}").status in {200, 422}
+    assert served.ask("GET", "/api/v1/audit?object=a%00b").status == 422
+    assert served.ask("GET", "/api/v1/audit?%ff=1").status == 422
+
+
 def test_parameters_where_there_are_none(served: Served) -> None:
     refused = served.ask("GET", "/api/v1/tuning?profile=x")
     assert refused.status == 422

@@ -65,10 +65,15 @@ def test_metrics_are_told_by_template(served: Served, store: Database) -> None:
     served.ask("GET", "/api/v1/configs/1234567")
     served.ask("GET", "/nowhere/1234567")
     served.ask("BREW", "/api/v1/configs")
-    text = served.ask("GET", "/metrics", token=None).text
+    answer = served.ask("GET", "/metrics", token=None)
+    assert answer.headers["Content-Type"].startswith("text/plain; version=")
+    text = answer.text
     found = [line for line in text.splitlines() if line.startswith("http_request_duration_seconds_count")]
     assert [line for line in found if 'route="/api/v1/configs/{config_id}"' in line and 'status="404"' in line]
     assert [line for line in found if 'route="unmatched"' in line]
     assert "1234567" not in text
     assert "BREW" not in text
     assert 'le="0.2"' in text
+    preferred = served.ask("GET", "/metrics", token=None, headers={"Accept": "application/openmetrics-text"})
+    assert preferred.headers["Content-Type"].startswith("application/openmetrics-text")
+    assert preferred.text.endswith("# EOF\n")

@@ -99,7 +99,7 @@ def _response(operation: Operation, answer: Answer) -> web.Response:
     response = web.Response(status=answer.status or operation.status, headers=answer.headers)
     if body is not None:
         response.body = body.encode() if isinstance(body, str) else body
-        response.headers["Content-Type"] = operation.media_type
+        response.headers.setdefault("Content-Type", operation.media_types[0])
     return response
 
 

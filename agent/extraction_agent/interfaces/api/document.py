@@ -108,6 +108,7 @@ def _parameters(model: type[BaseModel] | None, place: str) -> list[dict[str, Any
             "schema": _declared(declared),
         }
         for name, declared in schema["properties"].items()
+        if name != "Accept"  # which OpenAPI says by the answer's content
     ]
 
 
@@ -124,10 +125,11 @@ def _good(one: Operation, schemas: References) -> dict[str, Any]:
     made: dict[str, Any] = {"description": one.status.phrase, "headers": {"X-Request-ID": _header("the request's id")}}
     if one.status is HTTPStatus.CREATED:
         made["headers"]["Location"] = _header("the path of what was made")
-    if one.answer is not None:
-        made["content"] = {one.media_type: {"schema": schemas[one.answer, "serialization"]}}
-    elif one.status is not HTTPStatus.NO_CONTENT:
-        made["content"] = {one.media_type: {"schema": {"type": "object"} if one.media_type == JSON else {}}}
+    if one.status is not HTTPStatus.NO_CONTENT:
+        schema: JsonSchemaValue = {"type": "object"} if JSON in one.media_types else {}
+        if one.answer is not None:
+            schema = schemas[one.answer, "serialization"]
+        made["content"] = {media_type: {"schema": schema} for media_type in one.media_types}
     return made
 
 

@@ -6,13 +6,13 @@ from http import HTTPStatus
 from typing import Literal
 
 from aiohttp import web
-from prometheus_client import exposition
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from extraction_agent.interfaces.api.context import Context
 from extraction_agent.interfaces.api.operations import Answer, Call, Operations
 from extraction_agent.interfaces.api.problems import Refused
-from extraction_agent.observe import metrics
+from extraction_agent.model import Strict
+from extraction_agent.observe import exposition
 
 operations = Operations()
 
@@ -61,7 +61,14 @@ def _health(what: str, reasons: list[str]) -> Health:
     return Health()
 
 
-@operations.add("GET", "/metrics", None, None, media_type="text/plain")
-async def show_metrics(_: Call) -> Answer:
-    """Metrics in Prometheus's text format."""
-    return Answer(exposition.generate_latest(metrics.REGISTRY))
+class MetricsHeaders(Strict):
+    """Which format is asked for."""
+
+    accept: str = Field("", alias="Accept", description="OpenMetrics, if it is preferred")
+
+
+@operations.add("GET", "/metrics", None, None, media_types=("text/plain", "application/openmetrics-text"))
+async def show_metrics(_: Call, headers: MetricsHeaders) -> Answer:
+    """Metrics in Prometheus's text format, or as OpenMetrics."""
+    text, media_type = exposition.render(headers.accept)
+    return Answer(text, {"Content-Type": media_type})

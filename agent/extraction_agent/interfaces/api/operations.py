@@ -76,7 +76,7 @@ class Operation:
     status: HTTPStatus
     problems: tuple[HTTPStatus, ...]
     answer: type[BaseModel] | None  # None: no content, or not JSON
-    media_type: str
+    media_types: tuple[str, ...]  # the first, unless the handler says another
     path_model: type[Strict]
     query_model: type[Strict] | None
     headers_model: type[Strict] | None
@@ -97,7 +97,7 @@ class Operations:
         answer: type[BaseModel] | None,
         *problems: HTTPStatus,
         status: HTTPStatus = HTTPStatus.OK,
-        media_type: str = JSON,
+        media_types: tuple[str, ...] = (JSON,),
     ) -> Callable[[H], H]:
         """Declare the function below. It takes what its parameters say: the path's by name, query, headers, body.
 
@@ -122,7 +122,7 @@ class Operations:
                     status=status,
                     problems=tuple(sorted({*kinds, *problems})),
                     answer=answer,
-                    media_type=media_type,
+                    media_types=media_types,
                     path_model=_path_model(names, hints),
                     query_model=hints.get("query"),
                     headers_model=hints.get("headers"),
