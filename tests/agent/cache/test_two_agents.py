@@ -9,7 +9,9 @@ from redis_server import RedisServer
 from support import Database
 
 
-@pytest.mark.ci
+pytestmark = pytest.mark.ci  # minutes; the race itself is in test_configs.py, step by step
+
+
 def test_ten_thousand_changes_each_read_at_once_by_the_other(store: Database, redis_server: RedisServer) -> None:
     first, second = two_agents(store.url, redis_server.url, 10_000, naive=False)
     assert first.failed + second.failed == []
