@@ -8,7 +8,6 @@ from cached_agent import two_agents
 from redis_server import RedisServer
 from support import Database
 
-
 pytestmark = pytest.mark.ci  # minutes; the race itself is in test_configs.py, step by step
 
 
