@@ -144,7 +144,7 @@ class Daemon:
         """Make a token of these scopes, all of them without any, and use it from now on."""
         text = tokens.mint()
         with Store(self.store_url) as store:
-            store.create_token(text, f"test {secrets.token_hex(4)}", frozenset(scopes or Scope), None)
+            store.create_token(text, f"test-{secrets.token_hex(4)}", frozenset(scopes or Scope), None)
         self.token = text
         return text
 

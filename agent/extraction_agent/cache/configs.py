@@ -28,6 +28,8 @@ class Configs:
         self._open_store, self._place = open_store, place
         self._leases = Leases(open_store, place)
         self._settings = settings
+        for counter in (metrics.CACHE_HITS, metrics.CACHE_MISSES, metrics.CACHE_EVICTIONS, metrics.CACHE_ERRORS):
+            counter.labels(NAME)  # 0 until it counts, instead of absent
 
     def reload(self, settings: profiles.Cache) -> None:
         """Other settings, from the next call on."""
