@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic.config import JsonDict
 
 from extraction_agent import errors
 
@@ -80,13 +81,13 @@ Word = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=_
 Text = Annotated[str, StringConstraints(min_length=1, max_length=100_000, pattern=_NO_NUL)]
 Value = Annotated[str, StringConstraints(max_length=100_000, pattern=_NO_NUL)]
 
-_EITHER = [  # a table or a query, for JSON Schema; _whole says it in words
+_EITHER: tuple[JsonDict, ...] = (  # a table or a query, for JSON Schema; _whole says it in words
     {
         "required": ["table"],
         "properties": {"table": {"type": "string"}, "query": {"type": "null"}, "parameters": {"maxProperties": 0}},
     },
     {"required": ["query"], "properties": {"query": {"type": "string"}, "table": {"type": "null"}}},
-]
+)
 
 
 class Definition(Strict):
