@@ -37,9 +37,7 @@ class Redis:
                 decode_responses=True,
             )
         except ValueError as error:
-            raise errors.UsageError(
-                "cache.redis_url is redis://host:6379/0, or rediss://… with TLS."
-            ) from error
+            raise errors.UsageError("cache.redis_url is redis://host:6379/0, or rediss://… with TLS.") from error
         self._take, self._put, self._evict = (self._script(name) for name in ("take", "put", "evict"))
         self._breaker = Breaker(self.where, Away)
 

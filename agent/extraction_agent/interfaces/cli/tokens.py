@@ -19,9 +19,7 @@ _Name = Annotated[str, typer.Argument(metavar="NAME", help="Whose token it is.",
 def create(
     name: _Name,
     store: options.Store,
-    scope: Annotated[
-        list[Scope], typer.Option("--scope", help="What it may do; give each, as none includes another.")
-    ],
+    scope: Annotated[list[Scope], typer.Option("--scope", help="What it may do; give each, as none includes another.")],
     days: Annotated[
         float | None, typer.Option("--days", min=0.0001, max=36_500, help="How long it is valid; for ever without it.")
     ] = None,
