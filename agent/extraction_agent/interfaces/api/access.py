@@ -39,7 +39,7 @@ class Directory:
         if scheme.lower() != "bearer" or not text:
             raise Refused(
                 HTTPStatus.UNAUTHORIZED,
-                "Send the header `Authorization: Bearer TOKEN`; `extractctl token create` makes one.",
+                "Send a bearer token in the header Authorization; `extractctl token create` makes one.",
                 WWW_Authenticate="Bearer",
             )
         token = await self._find(text.strip())
