@@ -5,6 +5,7 @@ deferred again by the reconciler.
 """
 
 import random
+import select
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
@@ -60,6 +61,9 @@ def queue_of(extraction_id: int) -> str:
 class _Pool(psycopg_pool.AsyncConnectionPool):
     """The queue's own few connections, reported like any pool's."""
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **{**options, "configure": _configure, "check": _check})
+
     async def open(self, *args: Any, **options: Any) -> None:
         def measure(name: str) -> Callable[[], float]:
             return lambda: self.get_stats()[name]
@@ -77,6 +81,19 @@ class _Pool(psycopg_pool.AsyncConnectionPool):
     async def close(self, *args: Any, **options: Any) -> None:
         forget(self.name)
         await super().close(*args, **options)
+
+
+async def _configure(connection: psycopg.AsyncConnection[Any]) -> None:
+    """Each of its transactions is one statement: BEGIN and COMMIT around it would be two more."""
+    await connection.set_autocommit(True)
+
+
+async def _check(connection: psycopg.AsyncConnection[Any]) -> None:
+    """A server says nothing unasked but that it ends: asked before every statement, it would answer as often again."""
+    said_something = select.poll()
+    said_something.register(connection.fileno(), select.POLLIN)
+    if said_something.poll(0):
+        await psycopg_pool.AsyncConnectionPool.check_connection(connection)
 
 
 def app(conninfo: str, connections: int, copy_chunk: CopyChunk) -> procrastinate.App:
