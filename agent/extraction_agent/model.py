@@ -97,7 +97,11 @@ class Definition(Strict):
 
     table: Word | None = Field(default=None, description="a table or view, or schema.table")
     query: Text | None = Field(default=None, description="a SELECT, instead of a table")
-    parameters: dict[Word, Value] = Field(default_factory=dict, description="values for %(name)s in the query")
+    parameters: dict[Word, Value] = Field(
+        default_factory=dict,
+        description="values for %(name)s in the query",
+        json_schema_extra={"additionalProperties": False},  # names are all of the one pattern
+    )
     columns: tuple[Word, ...] = Field(default=(), description="columns to extract; none: all")
     exclude: tuple[Word, ...] = Field(default=(), description="columns to leave out")
     key: tuple[Word, ...] = Field(default=(), description="columns of the unique key to cut by")

@@ -55,10 +55,13 @@ class Lanes:
     def source(self, extraction: Extraction) -> Source:
         """The extraction's source, checked once."""
         with self._lock:
-            if extraction.id not in self._sources:
-                self._sources[extraction.id] = source = self._open_source(extraction)
-                _tell_sizes(_of_sources(source.kind), self._width)
-            return self._sources[extraction.id]
+            known = self._sources.get(extraction.id)
+        if known is not None:
+            return known
+        source = self._open_source(extraction)  # which may take a while: nobody waits for it
+        with self._lock:
+            _tell_sizes(_of_sources(source.kind), self._width)
+            return self._sources.setdefault(extraction.id, source)
 
     def take(self, extraction: Extraction) -> Lane:
         """An idle lane of this extraction and snapshot, or a new one."""

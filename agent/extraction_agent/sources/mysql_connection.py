@@ -145,6 +145,8 @@ class Connection:
             yield
         except pymysql.MySQLError as error:
             raise translate(error, self.where) from error
+        except UnicodeError as error:  # of the resolver: a part of it is empty, or longer than 63 letters
+            raise errors.SourceError(f"{self.where}: no host can have such a name.") from error
 
     def rows(self, statement: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """All rows of a short result, their values as bytes. Raises SourceError, SourceUnavailable."""

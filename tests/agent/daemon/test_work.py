@@ -11,9 +11,11 @@ import pytest
 from agent.daemon.conftest import MakeDaemon
 from agent.daemon.gates import Gate, assert_exact, chunks
 from daemons import until
-from extraction_agent import embedded
+from extraction_agent import embedded, errors
+from extraction_agent.interfaces.agent.composition import Sources
+from extraction_agent.model import Definition
 from extraction_agent.store.store import Store
-from support import Database
+from support import Database, extract
 
 
 def test_stopped_in_a_chunk_it_finishes_that_and_no_other(
@@ -168,3 +170,12 @@ def test_a_changed_profile_holds_at_once(make_daemon: MakeDaemon, source: Databa
         time.sleep(1)
         assert chunks(store, again) == {"running": 1, "waiting": 4}
     daemon.stop()
+
+
+def test_what_only_its_command_can_log_in_to_is_left_to_that(source: Database, store: Database) -> None:
+    """A password of the command line is in no store: a daemon that took the chunk would fail the extraction."""
+    source.run("CREATE TABLE item AS SELECT 1 AS id")
+    extract(source.url, store, Definition(table="item"))
+    store.run("UPDATE extraction_configs SET source_url = replace(source_url, 'postgres@', 'known_to_nobody@')")
+    with Store(store.url) as opened, pytest.raises(errors.NotHere, match="known_to_nobody"):
+        Sources(frozenset()).of(opened.extraction(1))

@@ -493,3 +493,9 @@ def test_a_table_of_another_database(make_mariadb: _Make, store: Database) -> No
     there.run("CREATE TABLE item (id INT PRIMARY KEY)", "INSERT INTO item VALUES (5)")
     extract(here.url, store, Definition(table=f"{there.name}.item"))
     assert store.value("SELECT data::text FROM extraction_data") == '{"id":5}'
+
+
+@pytest.mark.parametrize("host", ["a" * 64, "db..example"])
+def test_a_name_that_no_host_can_have(host: str) -> None:
+    with pytest.raises(errors.SourceError, match="no host can have such a name"):
+        open_source(f"mysql://reader@{host}/shop").session(None)

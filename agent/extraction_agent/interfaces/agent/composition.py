@@ -92,11 +92,19 @@ class Sources:
         self._reserved = reserved
 
     def of(self, extraction: Extraction) -> Source:
-        """For a chunk that another agent may be able to copy. Raises NotHere."""
+        """For a chunk that another agent may be able to copy. Raises NotHere, SourceUnavailable.
+
+        Without a secret, the password may be known to nobody but the command that began the extraction: so log in once.
+        """
         try:
-            return self.open(extraction.config)
-        except errors.UsageError as error:
+            source = self.open(extraction.config)
+            if extraction.config.secret is None:
+                source.session(None).close()
+        except (errors.UsageError, errors.SourceError) as error:
+            if error.transient:
+                raise
             raise errors.NotHere(str(error)) from error
+        return source
 
     def open(self, config: Config) -> Source:
         """Raises UsageError."""
