@@ -42,7 +42,8 @@ class Stores:
 
     def close(self) -> None:
         """This thread's connection."""
-        self._own.store.close()
+        if hasattr(self._own, "store"):
+            self._own.store.close()
 
 
 def save(stores: Stores, name: str, version: int) -> Config:
