@@ -1,4 +1,4 @@
-"""The pace of a relay: how much of its time it works. Short sleeps between two blocks, ended at once by a stop."""
+"""The pace of a relay: how much of its time it works. Short rests between two blocks, ended at once by a stop."""
 
 import select
 import time
@@ -9,7 +9,8 @@ from extraction_agent.sources.protocol import Stream
 from extraction_agent.waiting import Stop
 from extraction_agent.walker import Block
 
-_LONGEST = 0.25  # s, one sleep: far below every deadline of a stream
+_LONGEST = 0.25  # s, one rest: far below every deadline of a stream
+_LOOK = 0.005  # s, between two looks at the share during a rest
 _SHORTEST = 0.001  # s: less is carried over to the next block, since poll() counts in ms
 _MOST_OWED = 1.0  # s: after a wait for a slow server a relay has slept enough
 
@@ -32,24 +33,33 @@ class Pace:
         self._poll = select.poll()
         self._poll.register(stop.fileno(), select.POLLIN)
         self._worked_since = time.monotonic()
-        self._owed = 0.0
+        self._work = 0.0  # s, not yet rested for
 
     def keep(self) -> None:
-        """Between two blocks: sleep as long as the work since the last call demands. Raises Cancelled."""
-        now = time.monotonic()
-        share = min(by.share() for by in self._by)
-        if share < 1:
-            worked, share = now - self._worked_since, max(share, 0.001)
-            self._owed = min(self._owed + worked * (1 - share) / share, _MOST_OWED)
-            if self._owed >= _SHORTEST:
-                self._sleep(min(self._owed, _LONGEST))
-                self._owed -= time.monotonic() - now
-            while min(by.share() for by in self._by) <= 0:
-                self._sleep(_SHORTEST * 5)
-                self._owed = 0.0
+        """Between two blocks: rest as long as the work since the last call demands. Raises Cancelled.
+
+        At the share there is now, asked for again and again: what was owed at a small one is nothing at full speed.
+        """
+        begun = time.monotonic()
+        self._work += begun - self._worked_since
+        while (share := self._share()) < 1:
+            if share <= 0:
+                self._sleep(_LOOK)
+                self._work = 0.0
+                continue
+            owed = min(self._work * (1 - share) / share, _MOST_OWED)
+            rested = time.monotonic() - begun
+            left = min(owed, _LONGEST) - rested
+            if left < _SHORTEST:
+                self._work = max(owed - rested, 0.0) * share / (1 - share)
+                break
+            self._sleep(min(left, _LOOK))
         else:
-            self._owed = 0.0
+            self._work = 0.0
         self._worked_since = time.monotonic()
+
+    def _share(self) -> float:
+        return min(by.share() for by in self._by)
 
     def _sleep(self, seconds: float) -> None:
         if self._poll.poll(seconds * 1000):

@@ -48,6 +48,20 @@ def test_full_speed_sleeps_never() -> None:
     assert time.monotonic() - begun < 5
 
 
+def test_what_is_owed_at_a_small_share_is_nothing_at_full_speed() -> None:
+    """A guard begins with a small share, until it has looked: work of that moment is not to be paid for afterwards."""
+    stop, by = Stop(), Set(0.1)
+    pace = Pace(stop, by)
+    time.sleep(0.1)  # work, for which 0.9 s are owed
+    threading.Timer(0.05, lambda: setattr(by, "of_time", 1.0)).start()
+    begun = time.monotonic()
+    pace.keep()
+    by.of_time = 0.999
+    pace.keep()
+    assert time.monotonic() - begun < 0.2
+    stop.close()
+
+
 def test_a_pause_ends_with_the_pause_and_a_stop_ends_it_at_once() -> None:
     stop, by = Stop(), Set(0.0)
     pace = Pace(stop, by)
