@@ -54,6 +54,7 @@ class Guard:
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
         self._blind = False  # nothing to feel there
+        self._seen = False  # others at work, at the last look
         self._rise = Rise()
         self.resize(settings, chunks)
         self._law = Law(self._most, settings.tolerated_rise)
@@ -173,7 +174,7 @@ class Guard:
         """One step of the law, with what it must know."""
         end = time.monotonic() + STEP
         condition = probe.look()
-        others = condition.at_work is None or condition.at_work > 0
+        others = self._others(condition)
         rise = None
         self._uncompared += 1
         if others and self._in_flight and self._uncompared < (_SELDOM if self._law.share >= self._most else 1):
@@ -189,6 +190,13 @@ class Guard:
             self._touch(probe)
         self._step(Felt(rise, others, self._passed(condition)))
         self._ended.wait(max(0.0, end - time.monotonic()))
+
+    def _others(self, condition: Condition) -> bool:
+        """Whether others are at work: seen at two looks running, for one statement now and then is no load."""
+        seen = condition.at_work is None or condition.at_work > 0
+        others = seen and (self._seen or condition.at_work is None)
+        self._seen = seen
+        return others
 
     def _compare(self, probe: Probe, end: float) -> float | None:
         """How much longer round trips are beside us, until the end of the step, than in a pause at its beginning."""

@@ -74,7 +74,7 @@ class Planned:
 class Condition:
     """How a server is. None: it does not tell."""
 
-    at_work: int | None  # sessions of others that work now or did in the last two seconds
+    at_work: int | None  # sessions of others that work now or did since a moment ago (PostgreSQL: 0.5 s, MySQL: 2 s)
     active: int | None  # those that work at this moment
     lag: float | None = None  # s, of the replica that is furthest behind, or of this one
     oldest: float | None = None  # s, the oldest open transaction of others

@@ -196,3 +196,19 @@ def test_chunks_without_room_wait_in_the_queue_uncounted_and_unspun(source: Data
         begun.snapshot.close()
     assert store.value("SELECT max(attempt) FROM extraction_chunks") == 1
     assert store.value("SELECT sum(failures) FROM extraction_chunks") == 0
+
+
+def test_a_statement_now_and_then_is_no_load(source: Database, store: Database) -> None:
+    """What an administrator or a monitor asks once must not slow an extraction for seconds."""
+    with guarded(source, store) as (guards, guard):
+        stop = Stop()
+        with guards.copying(open_source(source.url), stop):
+            until(lambda: guard.limit == 4 and guard.share() == 1.0)
+            with psycopg.connect(source.url, autocommit=True, application_name="shop") as connection:
+                for _ in range(3):
+                    connection.execute("SELECT 1")
+                    ends = time.monotonic() + 1.5
+                    while time.monotonic() < ends:
+                        assert guard.share() == 1.0
+                        time.sleep(0.01)
+        stop.close()

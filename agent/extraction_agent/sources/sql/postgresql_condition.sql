@@ -1,3 +1,4 @@
+-- At work: now, or since the guard's last look, which is half a second ago: statements of a busy source are short.
 -- A session whose state the role may not see counts as one at work: not to know is no leave to hurt.
 WITH others AS MATERIALIZED (
     SELECT state, state_change, xact_start
@@ -8,7 +9,7 @@ WITH others AS MATERIALIZED (
 )
 SELECT count(*) FILTER (
            WHERE state IS NULL OR state IN ('active', 'fastpath function call', 'disabled')
-              OR state_change > clock_timestamp() - interval '2 s'
+              OR state_change > clock_timestamp() - interval '0.5 s'
        ),
        count(*) FILTER (WHERE state IS NULL OR state IN ('active', 'fastpath function call')),
        (SELECT extract(epoch FROM CASE
