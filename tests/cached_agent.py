@@ -17,13 +17,25 @@ from extraction_agent.cache.redis import Redis
 from extraction_agent.model import Definition
 from extraction_agent.store.store import Config, Store
 
+_HESITATION = 0.05  # s at most: longer than from one change of a config to its next
 READERS = 2  # threads of each process that do nothing but read
 
 
-class Naive(Redis):
-    """What a cache is without tickets: whoever has read a row sets it."""
+class Hesitant(Redis):
+    """A cache that is slow to be brought what was read: whoever read a row is often overtaken by its change."""
 
     def put(self, key: Key, ticket: str, value: str, ttl_seconds: float) -> None:
+        time.sleep(random.random() * _HESITATION)
+        self.bring(key, ticket, value, ttl_seconds)
+
+    def bring(self, key: Key, ticket: str, value: str, ttl_seconds: float) -> None:
+        super().put(key, ticket, value, ttl_seconds)
+
+
+class Naive(Hesitant):
+    """What a cache is without tickets: whoever has read a row sets it."""
+
+    def bring(self, key: Key, ticket: str, value: str, ttl_seconds: float) -> None:
         del ticket, ttl_seconds
         self._client.set(f"{NAME}:1:{key.name}", value)
 
@@ -73,7 +85,7 @@ class Peer:
 
     def __init__(self, store_url: str, redis_url: str, naive: bool, ids: list[int], answered: Any) -> None:
         self._stores = Stores(store_url)
-        self._configs = Configs(self._stores.open, (Naive if naive else Redis)(redis_url), profiles.Cache())
+        self._configs = Configs(self._stores.open, (Naive if naive else Hesitant)(redis_url), profiles.Cache())
         self._ids, self._answered = ids, answered
         self._end = threading.Event()
         self._result, self._lock = Result(), threading.Lock()

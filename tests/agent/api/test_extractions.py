@@ -210,7 +210,7 @@ def test_a_client_that_leaves_while_it_is_planned_finds_it_again(
     until(lambda: store.value("SELECT count(*) FROM extractions") == 1)
     found = begin(served, number, "k")
     assert (found.status, found.headers["Location"]) == (201, "/api/v1/extractions/1")
-    assert served.pool.stats().active == 0
+    until(lambda: served.pool.stats().active == 0)  # the answer is out before its thread has given the connection back
 
 
 def test_extractions_are_listed_newest_first(served: Served, new_config: New) -> None:
