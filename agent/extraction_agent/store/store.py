@@ -6,6 +6,7 @@ from extraction_agent.store.chunks import Chunks
 from extraction_agent.store.configs import Configs
 from extraction_agent.store.endings import Endings
 from extraction_agent.store.records import Records
+from extraction_agent.store.rollouts import Rollouts
 from extraction_agent.store.rows import ChunkRow, Config, Extraction
 from extraction_agent.store.schedules import Schedules
 from extraction_agent.store.tokens import Tokens
@@ -13,7 +14,7 @@ from extraction_agent.store.tokens import Tokens
 __all__ = ["ChunkRow", "Config", "Extraction", "Store"]
 
 
-class Store(Configs, Endings, Chunks, Tokens, Records, Schedules):
+class Store(Configs, Endings, Chunks, Tokens, Records, Schedules, Rollouts):
     """One connection to the store, with all that can be asked of it."""
 
     def migrate(self) -> list[migrate.Migration]:

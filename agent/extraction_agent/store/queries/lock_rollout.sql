@@ -1,0 +1,1 @@
+SELECT FROM rollouts WHERE id = %(id)s FOR UPDATE

@@ -1,0 +1,161 @@
+"""What the rows of a rollout are to the program."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class RolloutState(StrEnum):
+    """Of the fleet's change. An ended one never changes."""
+
+    RUNNING = "running"
+    COMMITTED = "committed"
+    ABORTED = "aborted"
+
+
+class TrialState(StrEnum):
+    """Of one host."""
+
+    TRIAL = "trial"
+    CONFIRMED = "confirmed"
+    BACK = "back"
+
+
+class Verdict(StrEnum):
+    """What a gate answers."""
+
+    GO = "GO"
+    NO_GO = "NO-GO"
+    INCONCLUSIVE = "INCONCLUSIVE"
+
+
+class IndexState(StrEnum):
+    """How far an index of a rollout is."""
+
+    INTENT = "intent"
+    BUILT = "built"
+    RENAMED = "renamed"
+    DROPPED = "dropped"
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """One change of the fleet, as the store had it at the moment of the question."""
+
+    id: int
+    token: int
+    state: RolloutState
+    profile: str
+    settings: dict[str, Any]  # profiles.Profile, resolved
+    holder: str
+    lease_seconds: float
+    lease_left: float  # s; of a running one more than 0
+    renewals: int
+    wave: int
+    paused: bool
+    reason: str | None
+    started_at: datetime
+    ended_at: datetime | None
+
+    @property
+    def running(self) -> bool:
+        return self.state is RolloutState.RUNNING
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "rollout_id": self.id,
+            "token": self.token,
+            "state": self.state.value,
+            "profile": self.profile,
+            "holder": self.holder,
+            "lease_seconds": self.lease_seconds,
+            "lease_left_seconds": round(self.lease_left, 3) if self.running else None,
+            "renewals": self.renewals,
+            "wave": self.wave,
+            "paused": self.paused,
+            "reason": self.reason,
+            "started_at": self.started_at.isoformat(),
+            "ended_at": None if self.ended_at is None else self.ended_at.isoformat(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutHost:
+    """What a host has said of itself."""
+
+    host: str
+    wave: int
+    generation: int
+    state: TrialState
+    deadline: datetime | None
+    reason: str | None
+    entered_at: datetime
+    seen_at: datetime
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "host": self.host,
+            "wave": self.wave,
+            "generation": self.generation,
+            "state": self.state.value,
+            "deadline": None if self.deadline is None else self.deadline.isoformat(),
+            "reason": self.reason,
+            "entered_at": self.entered_at.isoformat(),
+            "seen_at": self.seen_at.isoformat(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A gate's verdict on a wave."""
+
+    wave: int
+    verdict: Verdict
+    evidence: dict[str, Any]
+    judged_at: datetime
+    overridden_by: str | None
+    overridden_because: str | None
+
+    @property
+    def favourable(self) -> bool:
+        """GO, or a person has answered for it."""
+        return self.verdict is Verdict.GO or self.overridden_by is not None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "wave": self.wave,
+            "verdict": self.verdict.value,
+            "evidence": self.evidence,
+            "judged_at": self.judged_at.isoformat(),
+            "overridden_by": self.overridden_by,
+            "overridden_because": self.overridden_because,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutIndex:
+    """An index that a rollout wants. Until it is renamed it bears `temporary_name`."""
+
+    rollout_id: int
+    no: int
+    database: str  # store, or the source as its config has it
+    name: str
+    definition: str
+    state: IndexState
+    ours: bool  # False: it was there before, and stays
+    rollout_state: RolloutState
+
+    @property
+    def temporary_name(self) -> str:
+        return f"jivs_r{self.rollout_id}_{self.no}"
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "no": self.no,
+            "database": self.database,
+            "name": self.name,
+            "definition": self.definition,
+            "state": self.state.value,
+            "ours": self.ours,
+        }
