@@ -37,18 +37,22 @@ def profile() -> str:
         "# Profiles",
         "",
         "Made from the code by `tools/reference.py`. A profile is a YAML file with `name`, `description`, optionally",
-        "`extends` (a shipped profile), and `settings`. An unknown key is an error that names the nearest known one.",
+        "`extends` (a shipped profile), `settings` and `gates`.",
+        "An unknown key is an error that names the nearest known one.",
         "`extractctl profile show NAME` prints what a profile comes to.",
         "",
         *(f"- `{name}`: {loaded.description}" for name, loaded in shipped.items()),
     ]
-    for group, field in schema["$defs"]["Settings"]["properties"].items():
-        definition = schema["$defs"][field["$ref"].rsplit("/", 1)[1]]
+    groups = {name: [one.settings for one in shipped.values()] for name in schema["$defs"]["Settings"]["properties"]}
+    groups |= {"gates": list(shipped.values())}
+    fields = schema["$defs"]["Settings"]["properties"] | schema["properties"]
+    for group, parents in groups.items():
+        definition = schema["$defs"][fields[group]["$ref"].rsplit("/", 1)[1]]
         lines += ["", f"## {group}", "", definition["description"], ""]
         lines += [f"| setting | meaning | allowed | default | {' | '.join(shipped)} |"]
         lines += ["|" + "---|" * (4 + len(shipped))]
         for name, setting in definition["properties"].items():
-            values = [str(getattr(getattr(loaded.settings, group), name)) for loaded in shipped.values()]
+            values = [str(getattr(getattr(parent, group), name)) for parent in parents]
             facts = [f"`{name}`", setting.get("description", ""), _allowed(setting), str(setting["default"]), *values]
             lines.append(f"| {' | '.join(facts)} |")
     return "\n".join(lines) + "\n"

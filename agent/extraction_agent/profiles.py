@@ -128,13 +128,48 @@ class Settings(Strict):
         return self
 
 
+class Gates(Strict):
+    """What a canary must keep to before other hosts follow: figures of its own, and its likeness to the others."""
+
+    throughput_records_per_minute: float = Field(
+        20_000, ge=0, le=1_000_000_000, description="records per busy minute at least"
+    )
+    error_rate: float = Field(0.01, ge=0, le=1, description="share of attempts at chunks that may fail")
+    p95_seconds: float = Field(0.2, gt=0, le=600, description="95 % of the API's answers come sooner")
+    p99_seconds: float = Field(0.5, gt=0, le=600, description="99 % of the API's answers come sooner")
+    query_p95_seconds: float = Field(0.05, gt=0, le=600, description="95 % of the store's answers come sooner")
+    pool_use: float = Field(0.8, gt=0, le=1, description="share of the pool's connections in use stays below")
+    tolerated_fall_of_throughput: float = Field(
+        0.075, gt=0, le=0.99, description="against the other hosts, 0.075: by 7.5 %; what is less does not matter"
+    )
+    tolerated_rise_of_p95: float = Field(0.05, gt=0, le=10, description="against the other hosts")
+    tolerated_rise_of_p99: float = Field(0.1, gt=0, le=10, description="against the other hosts")
+    tolerated_rise_of_query_p95: float = Field(0.1, gt=0, le=10, description="against the other hosts")
+    tolerated_rise_of_error_rate: float = Field(
+        0.01, gt=0, le=1, description="against the other hosts, in points: 0.01 from 2 % to 3 %"
+    )
+    tolerated_harm_to_neighbours: float = Field(
+        0.2, gt=0, le=0.99, description="any of these on hosts that are not changed, while the canary is"
+    )
+    tolerated_harm_to_sources: float = Field(
+        0.2, gt=0, le=0.99, description="longer round trips of a source while the canary is changed"
+    )
+    slots_at_most: int = Field(
+        1200, ge=20, le=100_000, description="time slots in all, after which the verdict is given as it stands"
+    )
+
+
 class Profile(Strict):
     """A profile file."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")
     description: str
-    extends: str | None = Field(None, description="a shipped profile whose settings this one changes")
+    extends: str | None = Field(None, description="a shipped profile whose settings and gates this one changes")
     settings: Settings = Field(default_factory=Settings)
+    gates: Gates = Field(default_factory=Gates)
+
+
+_INHERITED = ("settings", "gates")  # what a profile takes over from the one it extends
 
 
 def shipped() -> list[str]:
@@ -161,11 +196,11 @@ def _build(name: str, seen: tuple[str, ...]) -> Profile:
     if not isinstance(data, dict):
         raise errors.UsageError(f"Profile {name} is not a mapping with name, description and settings.")
     base = data.get("extends")
-    settings = data.get("settings") or {}
-    if isinstance(base, str) and isinstance(settings, dict):  # else the model says what is wrong
+    changes = {section: data.get(section) or {} for section in _INHERITED}
+    if isinstance(base, str) and all(isinstance(one, dict) for one in changes.values()):  # else the model says
         if base in seen:
             raise errors.UsageError(f"Profile {name} extends itself: {' → '.join([*seen, base])}.")
-        data["settings"] = _merged(_build(base, (*seen, name)).settings.model_dump(), settings)
+        data |= _merged(_build(base, (*seen, name)).model_dump(include=set(_INHERITED)), changes)
     try:
         return Profile.model_validate(data)
     except ValidationError as error:
