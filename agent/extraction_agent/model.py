@@ -52,6 +52,14 @@ class Status(StrEnum):
         return self not in (Status.PENDING, Status.RUNNING)
 
 
+class Verdict(StrEnum):
+    """What a gate answers. Only GO is one."""
+
+    GO = "GO"
+    NO_GO = "NO-GO"
+    INCONCLUSIVE = "INCONCLUSIVE"
+
+
 class Strict(BaseModel):
     """A model that refuses what it does not know."""
 

@@ -5,6 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from extraction_agent.model import Verdict
+
 
 class RolloutState(StrEnum):
     """Of the fleet's change. An ended one never changes."""
@@ -20,14 +22,6 @@ class TrialState(StrEnum):
     TRIAL = "trial"
     CONFIRMED = "confirmed"
     BACK = "back"
-
-
-class Verdict(StrEnum):
-    """What a gate answers."""
-
-    GO = "GO"
-    NO_GO = "NO-GO"
-    INCONCLUSIVE = "INCONCLUSIVE"
 
 
 class IndexState(StrEnum):

@@ -5,6 +5,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from extraction_agent import errors
+from extraction_agent.model import Verdict
 from extraction_agent.store.audit import Audit
 from extraction_agent.store.rollout_rows import (
     IndexState,
@@ -14,7 +15,6 @@ from extraction_agent.store.rollout_rows import (
     RolloutIndex,
     RolloutState,
     TrialState,
-    Verdict,
 )
 
 LAPSED = "its lease ran out: its holder has not renewed it in time"
