@@ -117,6 +117,11 @@ class Agent:
         self.stop()
 
     @property
+    def extractions(self) -> set[int]:
+        """Those it has chunks of in hand."""
+        return {extraction_id for extraction_id, _ in self._running}
+
+    @property
     def copying(self) -> int:
         """Chunks in flight."""
         return len(self._running)

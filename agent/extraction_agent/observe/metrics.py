@@ -157,6 +157,11 @@ def error(met: Exception) -> None:
     ERRORS.labels(kind).inc()
 
 
+def figures(metric: Counter | Gauge) -> dict[str, float]:
+    """What a metric says now, by the value of its one label; of a metric without labels, by ""."""
+    return {"".join(one.labels.values()): one.value for family in metric.collect() for one in family.samples}
+
+
 _MOST = 50
 _named: dict[str, set[str]] = {}
 _naming = threading.Lock()

@@ -73,6 +73,13 @@ class Throughput:
             busy = sum(second.busy for second in self._seconds)
             return 60 * sum(second.rows for second in self._seconds) / busy if busy else 0.0
 
+    def per_second(self) -> list[int]:
+        """Records that moved in each whole second of the window, the oldest first."""
+        with self._lock:
+            self._advance()
+            moved = [second.rows for second in self._seconds]
+        return [0] * (WINDOW - len(moved)) + moved[:-1]
+
     def _change(self, by: int) -> None:
         with self._lock:
             self._advance()

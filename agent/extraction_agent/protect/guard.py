@@ -9,6 +9,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 
 from extraction_agent import deadlines, errors
@@ -34,6 +35,20 @@ _LET_GO = 2.0  # s; a thread that is about to connect to a server that is away m
 _SPARE = 2  # connections besides those of chunks: the probe's, and one that plans or holds a snapshot
 
 
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What a guard allows and feels."""
+
+    name: str  # of its database
+    in_flight: int
+    limit: int  # chunks that may be in flight now
+    maximum: int  # the same, whatever is felt
+    share: float  # of its time that each relay may work now
+    others: bool  # somebody else was at work there, at the last look
+    quiet: bool  # nothing may begin at this hour
+    round_trip: float | None  # s, the latest; None: nothing was felt for a while, or there is nothing to feel
+
+
 class Guard:
     """Safe for many threads. `share` is asked by every relay for every block."""
 
@@ -55,6 +70,7 @@ class Guard:
         self._thread: threading.Thread | None = None
         self._blind = False  # nothing to feel there
         self._seen = False  # others at work, at the last look
+        self._round_trip: float | None = None
         self._rise = Rise()
         self.resize(settings, chunks)
         self._law = Law(self._most, settings.tolerated_rise)
@@ -126,6 +142,19 @@ class Guard:
         share = self._law.share / max(self._in_flight, 1)
         return min(share / (1 - self._pauses), self._settings.max_share_of_time)
 
+    def stats(self) -> Stats:
+        most = self._settings.max_share_of_time
+        return Stats(
+            name=self.name,
+            in_flight=self._in_flight,
+            limit=self.limit,
+            maximum=self._chunks,
+            share=min(self._law.share / max(self._in_flight, 1), most) if not self._blind else most,
+            others=self._seen,
+            quiet=self._quiet,
+            round_trip=self._round_trip,
+        )
+
     @property
     def _quiet(self) -> bool:
         return bool(self._settings.quiet_hours) and self._settings.is_quiet(datetime.now().time())
@@ -153,7 +182,7 @@ class Guard:
             except errors.ExtractionError as error:
                 log.info("the guard of %s feels nothing: %s", self.name, error)
                 _close(probe)
-                probe = None
+                probe = self._round_trip = None
                 self._rise.forget()
                 self._step(Felt(None, others=True, distress=error.transient))
                 self._ended.wait(STEP if error.transient else _REFUSED)
@@ -166,7 +195,7 @@ class Guard:
         with self._lock:
             idle = not self._in_flight and time.monotonic() - self._left_at > _IDLE
             if idle or self._ended.is_set():
-                self._thread = None
+                self._thread = self._round_trip = None
                 return False
         return True
 
@@ -214,7 +243,7 @@ class Guard:
     def _touch(self, probe: Probe) -> float:
         begun = time.perf_counter()
         probe.touch()
-        seconds = time.perf_counter() - begun
+        self._round_trip = seconds = time.perf_counter() - begun
         metrics.GUARD_ROUND_TRIP.labels(self._label).set(seconds)
         return seconds
 

@@ -8,7 +8,7 @@ from typing import Self
 from extraction_agent import errors, postgres
 from extraction_agent.profiles import Settings, SourceGuard
 from extraction_agent.protect.breaker import Breaker, Breakers
-from extraction_agent.protect.guard import Guard
+from extraction_agent.protect.guard import Guard, Stats
 from extraction_agent.protect.pace import Pace
 from extraction_agent.sources.postgresql_probe import Probe
 from extraction_agent.sources.protocol import Source
@@ -84,6 +84,13 @@ class Guards:
                 self._store.leave()
         finally:
             guard.leave()
+
+    def stats(self) -> list[Stats]:
+        """Of each guard, the store's first. None while the profile has them off."""
+        with self._lock:
+            sources = list(self._sources.values())
+            enabled = self._settings.source_guard.enabled
+        return [guard.stats() for guard in (self._store, *sources)] if enabled else []
 
     def resize(self, settings: Settings) -> None:
         """A changed profile, from now on."""

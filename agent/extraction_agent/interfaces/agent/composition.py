@@ -21,8 +21,10 @@ from extraction_agent.interfaces.agent.parts import (
 from extraction_agent.interfaces.agent.schedules import Schedules
 from extraction_agent.interfaces.api.application import build
 from extraction_agent.interfaces.api.context import Context
+from extraction_agent.interfaces.page import routes
 from extraction_agent.jobs import Agent
 from extraction_agent.observe.host import Host
+from extraction_agent.observe.recent import Recent
 from extraction_agent.observe.samplers import Samplers
 from extraction_agent.observe.stored import Stored
 from extraction_agent.protect.guards import Guards
@@ -42,6 +44,7 @@ def components(configuration: Configuration) -> Sequence[Part]:
     pool = Pool(store_url, settings.pool)
     configs = Configs(pool.store, place, settings.cache)
     guards = Guards(store_url, settings)
+    recent = Recent()
 
     def make_agent(chunks_in_flight: int) -> Agent:
         return Agent(store_url, sources.of, threads, chunks_in_flight, guards=guards)
@@ -59,16 +62,21 @@ def components(configuration: Configuration) -> Sequence[Part]:
         reserved_secrets=configuration.reserved_secrets(),
         late=lambda: [said for part in parts if (said := part.late())],
         unready=worker.unready,
+        extractions=worker.extractions,
+        guards=guards.stats,
+        recent=recent.entries,
     )
     worker.store_away = lambda: context.pulse.store_away is not None
+    application = build(context)
+    application.add_routes(routes())
     parts: list[Part] = [
-        Logging(),
+        Logging(recent),
         ThreadPool(threads),
         StorePool(pool),
         Cache(configs, close_place),
         Protection(guards),
         Observation(Samplers(Host(), Stored(store_url))),
-        Http(configuration, build(context), context),
+        Http(configuration, application, context),
         worker,  # among the last: stopped first, while whoever wants to know can still ask how far it is
         Schedules(pool, threads, sources.open, lambda: context.profile.settings, worker.hold),
     ]

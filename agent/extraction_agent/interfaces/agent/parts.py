@@ -11,6 +11,7 @@ from extraction_agent.cache.configs import Configs
 from extraction_agent.interfaces.agent.configuration import Configuration
 from extraction_agent.jobs import Agent
 from extraction_agent.observe import logs
+from extraction_agent.observe.recent import Recent
 from extraction_agent.observe.samplers import Samplers
 from extraction_agent.protect.guards import Guards
 from extraction_agent.protect.threads import Threads
@@ -46,9 +47,16 @@ class Part:
 
 
 class Logging(Part):
-    """The level of the log."""
+    """The level of the log, and what was logged as wrong lately."""
 
     name = "logging"
+
+    def __init__(self, recent: Recent) -> None:
+        self._recent = recent
+
+    async def start(self) -> asyncio.Task[None] | None:
+        logging.getLogger().addHandler(self._recent)
+        return None
 
     async def reload(self, configuration: Configuration) -> None:
         logs.to_stderr(configuration.config.log_level)
@@ -156,6 +164,10 @@ class Worker(Part):
     def hold(self, extraction_id: int, snapshot: Snapshot, longest: float) -> None:
         """Hold a snapshot until its extraction ends, at most `longest` seconds. From any thread."""
         self._agent.hold(extraction_id, snapshot, longest)
+
+    def extractions(self) -> set[int]:
+        """Those this agent has chunks of in hand. From the loop."""
+        return self._agent.extractions
 
     async def start(self) -> asyncio.Task[None] | None:
         self._task = asyncio.create_task(self._run(), name=self.name)

@@ -21,6 +21,7 @@ from extraction_agent.interfaces.api import (
     health,
     problems,
     records,
+    state,
     tuning,
 )
 from extraction_agent.interfaces.api.access import Directory
@@ -36,6 +37,7 @@ OPERATIONS = Operations(
     extractions.operations,
     records.operations,
     tuning.operations,
+    state.operations,
     audit.operations,
     health.operations,
     document.operations,

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from extraction_agent.cache.configs import Configs
 from extraction_agent.config import Config
 from extraction_agent.interfaces.api.pulse import Pulse
+from extraction_agent.observe.recent import Entry
 from extraction_agent.profiles import Profile
+from extraction_agent.protect import guard
 from extraction_agent.protect.threads import Threads
 from extraction_agent.sources.protocol import Snapshot, Source
 from extraction_agent.store import rows
@@ -32,6 +34,9 @@ class Context:
     generation: Callable[[], int | None] = lambda: None  # of the profile on this host
     late: Callable[[], list[str]] = list  # what should have moved and has not, for /liveness
     unready: Callable[[], list[str]] = list  # what but the store keeps us from work, for /readiness
+    extractions: Callable[[], set[int]] = set  # those this agent has chunks of in hand
+    guards: Callable[[], list[guard.Stats]] = list
+    recent: Callable[[], list[Entry]] = list  # what was logged as wrong, the latest last
     # Extractions being planned, by token and Idempotency-Key: a request that comes twice waits for the first.
     starting: dict[tuple[str, str], tuple[bytes, "asyncio.Task[int]"]] = field(default_factory=dict, init=False)
     pulse: Pulse = field(init=False)

@@ -49,10 +49,13 @@ async def liveness(call: Call) -> Health:
 @operations.add("GET", "/readiness", None, Health, HTTPStatus.SERVICE_UNAVAILABLE)
 async def readiness(call: Call) -> Health:
     """Whether the agent can work now: the store answers, and it is not about to end. 503: send it nothing."""
-    reasons = call.context.unready()
-    if call.context.pulse.store_away is not None:  # why is in the log: this is open to all
-        reasons = [*reasons, "the store is away"]
-    return _health("The agent is not ready", reasons)
+    return _health("The agent is not ready", unready(call.context))
+
+
+def unready(context: Context) -> list[str]:
+    """Why the agent cannot work now."""
+    away = context.pulse.store_away is not None  # why is in the log: readiness is open to all
+    return [*context.unready(), *(["the store is away"] if away else [])]
 
 
 def _health(what: str, reasons: list[str]) -> Health:
