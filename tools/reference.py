@@ -37,14 +37,14 @@ def profile() -> str:
         "# Profiles",
         "",
         "Made from the code by `tools/reference.py`. A profile is a YAML file with `name`, `description`, optionally",
-        "`extends` (a shipped profile), `settings` and `gates`.",
+        "`extends` (a shipped profile), `settings`, `guards` and `gates`.",
         "An unknown key is an error that names the nearest known one.",
         "`extractctl profile show NAME` prints what a profile comes to.",
         "",
         *(f"- `{name}`: {loaded.description}" for name, loaded in shipped.items()),
     ]
     groups = {name: [one.settings for one in shipped.values()] for name in schema["$defs"]["Settings"]["properties"]}
-    groups |= {"gates": list(shipped.values())}
+    groups |= {"guards": list(shipped.values()), "gates": list(shipped.values())}
     fields = schema["$defs"]["Settings"]["properties"] | schema["properties"]
     for group, parents in groups.items():
         definition = schema["$defs"][fields[group]["$ref"].rsplit("/", 1)[1]]

@@ -66,6 +66,22 @@ class StoreUnavailable(StoreError):
         self.retry_after = retry_after
 
 
+class AgentUnavailable(ExtractionError):
+    """The agent is away, overloaded or stalled, or its store is."""
+
+    transient = True
+
+
+class HostError(ExtractionError):
+    """This host's disk refused, or holds what is broken; nothing was changed."""
+
+
+class Restart(ExtractionError):
+    """The agent ends so that its service manager starts it again, as the unit says of this exit status."""
+
+    exit_status = 75
+
+
 class Unreadable(StoreError):
     """What the store holds was written by another version of the program."""
 

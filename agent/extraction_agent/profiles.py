@@ -128,6 +128,30 @@ class Settings(Strict):
         return self
 
 
+class Guards(Strict):
+    """What takes a host back by itself while a generation is on trial."""
+
+    throughput_records_per_minute: float = Field(
+        10_000,
+        ge=0,
+        le=1_000_000_000,
+        description="records per busy minute at least, judged while the chunks at hand hold enough of them",
+    )
+    throughput_busy_seconds: float = Field(
+        10, ge=1, le=60, description="of the trial's last minute with a chunk in flight, before that is judged"
+    )
+    tolerated_rise_of_error_rate: float = Field(
+        0.01, ge=0, le=1, description="of attempts at chunks that fail, against before the trial, in points"
+    )
+    error_window_seconds: float = Field(60, ge=5, le=600, description="of the trial's end in which attempts count")
+    error_attempts: int = Field(
+        50, ge=2, le=1_000_000, description="in the window, before they are judged; a lone failure never counts"
+    )
+    pool_exhausted_seconds: float = Field(
+        5, ge=1, le=600, description="in which every connection of the pool is in use and callers wait"
+    )
+
+
 class Gates(Strict):
     """What a canary must keep to before other hosts follow: figures of its own, and its likeness to the others."""
 
@@ -164,12 +188,24 @@ class Profile(Strict):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")
     description: str
-    extends: str | None = Field(None, description="a shipped profile whose settings and gates this one changes")
+    extends: str | None = Field(None, description="a shipped profile whose sections this one changes")
     settings: Settings = Field(default_factory=Settings)
+    guards: Guards = Field(default_factory=Guards)
     gates: Gates = Field(default_factory=Gates)
 
 
-_INHERITED = ("settings", "gates")  # what a profile takes over from the one it extends
+_INHERITED = ("settings", "guards", "gates")  # what a profile takes over from the one it extends
+
+
+def restart_keys(before: Settings, after: Settings) -> list[str]:
+    """What differs and cannot change while the agent runs: fields marked `json_schema_extra={"restart": True}`."""
+    return [
+        f"{group}.{name}"
+        for group in Settings.model_fields
+        for name, field in type(getattr(after, group)).model_fields.items()
+        if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("restart")
+        if getattr(getattr(before, group), name) != getattr(getattr(after, group), name)
+    ]
 
 
 def shipped() -> list[str]:
