@@ -103,11 +103,13 @@ class SourceGuard(Strict):
     )
 
     def is_quiet(self, now: time) -> bool:
-        """Whether a time of the day lies in quiet hours, which may pass midnight."""
-        return any(_within(now, *map(time.fromisoformat, hours.split("-"))) for hours in self.quiet_hours)
+        """Whether a time of the day lies in quiet hours."""
+        return any(within(now, hours) for hours in self.quiet_hours)
 
 
-def _within(now: time, begin: time, end: time) -> bool:
+def within(now: time, hours: Hours) -> bool:
+    """Whether a time of the day lies in HH:MM-HH:MM, which may pass midnight."""
+    begin, end = map(time.fromisoformat, hours.split("-"))
     return begin <= now < end if begin <= end else now >= begin or now < end
 
 

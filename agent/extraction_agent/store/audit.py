@@ -102,7 +102,7 @@ class Audit(StoreConnection):
         """Add an entry in the caller's transaction. who: None for whom this connection acts for."""
         self._run(
             "insert_audit",
-            who=who or self.who or _person(),
+            who=who or self.who or person(),
             action=action,
             object=object_,
             request=self.request,
@@ -185,7 +185,8 @@ def _cleaned(value: Any) -> Any:
 
 
 @cache
-def _person() -> str:
+def person() -> str:
+    """The one at the command line."""
     try:
         name = getpass.getuser()
     except (KeyError, OSError):  # a user id without a name

@@ -189,11 +189,15 @@ class Rollouts(Audit):
             self._run("insert_rollout_index", id=id_, database=database, name=name, definition=definition, ours=ours)
             return next(one for one in self.rollout_indexes(id_) if (one.database, one.name) == (database, name))
 
-    def set_index_state(self, id_: int, no: int, state: IndexState) -> None:
-        """In the transaction that renames it, in the store; after it, at a source."""
+    def advance_index(self, index: RolloutIndex, token: int, state: IndexState) -> None:
+        """It is built, or renamed: in the transaction that renames it, in the store. Raises Conflict."""
         with self.transaction():
-            self._run("set_rollout_index", id=id_, no=no, state=state.value)
-            self.audit(None, f"index.{state.value}", f"rollout {id_}", after={"no": no})
+            self._hold(index.rollout_id, token)
+            self._set_index(index, state)
+
+    def drop_index(self, index: RolloutIndex) -> None:
+        """It is gone, or was never built. By anybody, in the transaction that drops it."""
+        self._set_index(index, IndexState.DROPPED)
 
     def rollout_indexes(self, id_: int | None = None) -> list[RolloutIndex]:
         """Of one rollout. None: all that are ours and still there, of whatever rollout."""
@@ -207,6 +211,12 @@ class Rollouts(Audit):
     def _found(self, limit: int = 1, id_: int | None = None, state: str | None = None) -> list[Rollout]:
         rows = self._run("rollouts", limit=limit, id=id_, state=state).fetchall()
         return [Rollout(row[0], row[1], RolloutState(row[2]), *row[3:]) for row in rows]
+
+    def _set_index(self, index: RolloutIndex, state: IndexState) -> None:
+        with self.transaction():
+            self._run("set_rollout_index", id=index.rollout_id, no=index.no, state=state.value)
+            told = {"rollout": index.rollout_id, "database": index.database}
+            self.audit(None, f"index.{state.value}", f"index {index.name}", after=told)
 
     def _lapse(self) -> None:
         row = self._one("lapse_rollout", reason=LAPSED)
