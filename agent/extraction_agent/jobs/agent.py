@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 _FETCHED_AHEAD = 1  # jobs that wait in the agent, so that when a chunk is done the next begins at once
 _LOOK = 0.1  # s, between two looks at whether the chunks in flight are done
-_QUEUE_CONNECTIONS = 4  # listener apart: fetch, heartbeat, finish, reap
+QUEUE_CONNECTIONS = 4  # listener apart: fetch, heartbeat, finish, reap
 
 
 class Agent:
@@ -72,7 +72,7 @@ class Agent:
         self._jobs: set[int] = set()  # whose task runs
         self._threads, self._room = threads, Places(chunks_in_flight)
         self._calls: set[futures.Future[bool]] = set()  # that run in the threads, or wait for one
-        self._app = queue.app(store_url, _QUEUE_CONNECTIONS, self._copy_chunk)
+        self._app = queue.app(store_url, QUEUE_CONNECTIONS, self._copy_chunk)
         self._control = Control(store_url, self.name, guards.store_breaker if guards else None)
         breaker = guards.breaker if guards else None
         self._lanes = Lanes(open_source, self._control.open, chunks_in_flight, breaker)
