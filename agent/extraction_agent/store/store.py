@@ -2,6 +2,7 @@
 
 from extraction_agent import deadlines
 from extraction_agent.store import migrate
+from extraction_agent.store.allowance import Allowances
 from extraction_agent.store.chunks import Chunks
 from extraction_agent.store.configs import Configs
 from extraction_agent.store.endings import Endings
@@ -14,7 +15,7 @@ from extraction_agent.store.tokens import Tokens
 __all__ = ["ChunkRow", "Config", "Extraction", "Store"]
 
 
-class Store(Configs, Endings, Chunks, Tokens, Records, Schedules, Rollouts):
+class Store(Configs, Endings, Chunks, Tokens, Records, Schedules, Rollouts, Allowances):
     """One connection to the store, with all that can be asked of it."""
 
     def migrate(self) -> list[migrate.Migration]:
