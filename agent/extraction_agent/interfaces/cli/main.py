@@ -17,6 +17,7 @@ from extraction_agent.interfaces.cli import (
     extractions,
     profile,
     prune,
+    rollout,
     schedules,
     stores,
     tokens,
@@ -42,6 +43,7 @@ app.add_typer(stores.app, name="store")
 app.add_typer(tokens.app, name="token")
 app.add_typer(audit.app, name="audit")
 app.add_typer(schedules.app, name="schedule")
+app.add_typer(rollout.app, name="rollout")
 
 
 def _version(wanted: bool) -> None:
