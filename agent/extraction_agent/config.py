@@ -103,6 +103,9 @@ class Config(Strict):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
 
 
+    state_directory: Path | None = Field(
+        None, description="where generations are kept; without it $STATE_DIRECTORY, which systemd gives"
+    )
 def load(path: Path) -> Config:
     """Read a configuration file. Raises UsageError that names the wrong key and the nearest right one."""
     try:

@@ -15,7 +15,7 @@ from extraction_agent.notify import Systemd
 
 log = logging.getLogger(__name__)
 
-DRAINED, FAILED, BAD_CONFIGURATION = 0, 1, 2  # exit statuses
+DRAINED, FAILED = 0, 1  # exit statuses; besides those that our errors name
 _AFTERWARDS = 5  # s that the process may need to end itself
 _FEEDS = 3  # times within the watchdog's limit that it is fed
 
@@ -61,6 +61,7 @@ class Daemon(Generic[C]):
         self._started: list[Component[C]] = []
         self._stopping: Component[C] | None = None
         self._end, self._hangup = asyncio.Event(), asyncio.Event()
+        self._changing = asyncio.Lock()
 
     async def run(self) -> int:
         """Live until a signal, or until a component fails. Returns the exit status."""
@@ -79,7 +80,7 @@ class Daemon(Generic[C]):
             with contextlib.suppress(asyncio.CancelledError):
                 await life
         except Exception as error:  # noqa: BLE001 - whatever it is, the others are stopped in order
-            status = BAD_CONFIGURATION if isinstance(error, errors.UsageError) else FAILED
+            status = error.exit_status if isinstance(error, errors.ExtractionError) else FAILED
             _say("The daemon ends", error)
         status = await self._drain(deadline) or status
         feeding.cancel()
@@ -107,24 +108,36 @@ class Daemon(Generic[C]):
         log.info("%s", status)
         self._systemd.tell(READY=1, STATUS=status)
 
-    # SIGHUP
+    # Another configuration
+
+    async def change(self, wanted: Callable[[C], C]) -> None:
+        """Go over to a configuration that is made of the present one. Raises what a part met, and then stays as it was.
+
+        Changes wait for each other.
+        """
+        async with self._changing:
+            await self._go_over(wanted(self._configuration))
 
     async def _reload(self) -> None:
-        """Go over to the configuration as it is now, or stay with all of the old one and say so."""
+        """On SIGHUP: go over to the configuration as it is now, or stay with all of the old one and say so."""
         self._systemd.tell(RELOADING=1, MONOTONIC_USEC=time.monotonic_ns() // 1000, STATUS="reloading")
+        try:
+            await self.change(lambda _: self._load())
+        except Exception as error:  # noqa: BLE001 - whatever a reload meets, the daemon lives on as it was
+            self._systemd.tell(READY=1, STATUS=_say("The reload failed and changed nothing", error))
+            return
+        self._ready("ready, reloaded")
+
+    async def _go_over(self, wanted: C) -> None:
         gone_over: list[Component[C]] = []
         try:
-            wanted = self._load()
             for component in self._components:
                 gone_over.append(component)
                 await component.reload(wanted)
-        except Exception as error:  # noqa: BLE001 - whatever a reload meets, the daemon lives on as it was
-            told = _say("The reload failed and changed nothing", error)
+        except Exception:
             await self._go_back(gone_over)
-            self._systemd.tell(READY=1, STATUS=told)
-            return
+            raise
         self._configuration = wanted
-        self._ready("ready, reloaded")
 
     async def _go_back(self, gone_over: Sequence[Component[C]]) -> None:
         for component in reversed(gone_over):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from extraction_agent import deadlines, errors
 from extraction_agent.jobs.control import Control
 from extraction_agent.jobs.keeper import Keeper
-from extraction_agent.model import Status
+from extraction_agent.model import Plan, Status
 from extraction_agent.observe import logs, metrics
 from extraction_agent.observe.throughput import of_this_agent
 from extraction_agent.pipeline import commit, old_way
@@ -58,7 +58,7 @@ class Copier:
         if extraction.status is not Status.RUNNING:
             return True
         try:
-            with ended_by(self._control.stop), of_this_agent.busy():
+            with ended_by(self._control.stop), of_this_agent.busy(_expected(extraction.plan)):
                 return self._copy_in_lane(extraction, chunk_no)
         except errors.Fenced as fenced:
             log.info("%s", fenced)
@@ -155,3 +155,10 @@ class Copier:
             return
         if snapshot is not None:
             self._keeper.hold(extraction.id, snapshot, extraction.config.definition.snapshot_max_seconds)
+
+
+def _expected(plan: Plan) -> int:
+    """Rows of a chunk; 0 where nobody knows: of a view, or of what an incremental run will find."""
+    if plan.condition is not None:
+        return 0
+    return plan.estimated_rows if plan.method == "pages" else min(plan.chunk_rows, plan.estimated_rows)

@@ -25,6 +25,7 @@ LONG = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
 QUERIES = ("claim", "commit", "config", "ddl", "extraction", "fence", "list", "queue", "records", "other")
 KINDS = ("source", "store", "other")  # of errors: which side failed
 RESULTS = ("done", "failed", "given_back", "fenced")  # of a chunk's attempt
+TRIAL_RESULTS = ("confirmed", "back")
 
 LABELS: dict[str, tuple[str, ...]] = {}  # of each metric, for the reference
 
@@ -118,7 +119,10 @@ HTTP_SECONDS = _histogram(
 
 # The daemon, its process and its host
 BUILD = Info("extraction_agent_build", "The program and its Python", registry=REGISTRY)
-GENERATION = _gauge("extraction_generation", "Number of the applied profile on this host")
+GENERATION = _gauge("extraction_generation", "Number of the applied profile on this host; 0: the configuration's")
+TRIAL = _gauge("extraction_trial", "1 while the applied profile is on trial")
+TRIALS = _counter("extraction_trials_total", "Trials of a profile that have ended, by result", "result")
+TRIAL_TRIPS = _counter("extraction_trial_trips_total", "Trials that a guard has taken back", "guard")
 SAMPLER_UP = _gauge("extraction_sampler_up", "Whether the latest sample came within its deadline", "sampler")
 SAMPLER_AGE = _gauge(
     "extraction_sampler_age_seconds", "Time since the latest sample that came, or the start", "sampler"
@@ -154,6 +158,10 @@ for _result in RESULTS:
 def error(met: Exception) -> None:
     """Count an error of an extraction."""
     kind = "source" if isinstance(met, SourceError) else "store" if isinstance(met, StoreError) else "other"
+for _result in TRIAL_RESULTS:
+    TRIALS.labels(_result)
+for _reason in ("idle", "refused"):
+    HTTP_CONNECTIONS_CLOSED.labels(_reason)
     ERRORS.labels(kind).inc()
 
 

@@ -23,6 +23,16 @@ class _Second:
     busy: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """What the last seconds have seen, and what is at hand now."""
+
+    rows: int  # moved
+    busy: float  # s with a chunk in flight
+    chunks: int  # in flight
+    expected: int  # rows that are still to come of those chunks, by their plan
+
+
 class Throughput:
     """Safe for many threads."""
 
@@ -31,16 +41,20 @@ class Throughput:
         self._lock = threading.Lock()
         self._at = clock()
         self._seconds = deque([_Second()], maxlen=WINDOW)
-        self._in_flight = 0
+        self._in_flight = self._expected = 0
+        self._mine = threading.local()  # rows still to come of this thread's chunk
 
     @contextmanager
-    def busy(self) -> Iterator[None]:
-        """A chunk is in flight."""
-        self._change(1)
+    def busy(self, expected: int = 0) -> Iterator[None]:
+        """A chunk is in flight. expected: its rows, as far as its plan tells; 0: nobody knows."""
+        before = self._still_to_come
+        self._mine.rows = expected
+        self._change(1, expected)
         try:
             yield
         finally:
-            self._change(-1)
+            self._change(-1, -self._still_to_come)
+            self._mine.rows = before
 
     @contextmanager
     def chunk(self) -> Iterator[Callable[[int], None]]:
@@ -56,6 +70,7 @@ class Throughput:
                     mine.append((now, _Second()))
                 for second in (now, mine[-1][1]):
                     second.rows += rows
+                self._have_come(rows)
 
         try:
             yield moved
@@ -64,6 +79,8 @@ class Throughput:
                 for second, share in mine:
                     second.rows -= share.rows
             raise
+        with self._lock:
+            self._have_come(self._still_to_come)
         metrics.CHUNK_SECONDS.observe(self._clock() - begun)
 
     def per_minute(self) -> float:
@@ -80,11 +97,29 @@ class Throughput:
             moved = [second.rows for second in self._seconds]
         return [0] * (WINDOW - len(moved)) + moved[:-1]
 
-    def _change(self, by: int) -> None:
+    def recent(self, seconds: int) -> Recent:
+        """seconds: how many, the present one among them; never more than WINDOW."""
+        with self._lock:
+            self._advance()
+            seen = list(self._seconds)[-seconds:] if seconds > 0 else []
+            rows, busy = sum(second.rows for second in seen), sum(second.busy for second in seen)
+            return Recent(rows, busy, self._in_flight, self._expected)
+
+    def _change(self, by: int, expected: int) -> None:
         with self._lock:
             self._advance()
             self._in_flight += by
+            self._expected += expected
             metrics.CHUNKS_IN_FLIGHT.set(self._in_flight)
+
+    @property
+    def _still_to_come(self) -> int:
+        return getattr(self._mine, "rows", 0)
+
+    def _have_come(self, rows: int) -> None:
+        rows = min(rows, self._still_to_come)
+        self._mine.rows = self._still_to_come - rows
+        self._expected -= rows
 
     def _advance(self) -> None:
         """Bring the window up to now."""

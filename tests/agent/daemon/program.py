@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from extraction_agent import errors
+from extraction_agent import errors, profiles
 from extraction_agent.daemon import Daemon
 from extraction_agent.interfaces.agent import configuration, main
 from extraction_agent.interfaces.agent.configuration import Configuration
@@ -116,6 +116,10 @@ def run(kind: str, path: Path) -> None:
 
 if __name__ == "__main__":
     what = sys.argv.pop(1)
+    if what == "marked":  # the whole agent, where a setting cannot change while it runs
+        profiles.Pool.model_fields["leak_seconds"].json_schema_extra = {"restart": True}
+        main()
+        sys.exit()
     if what == "blockable":  # the whole agent, whose loop SIGUSR1 blocks
         signal.signal(signal.SIGUSR1, _block)
         main()

@@ -1,12 +1,14 @@
 """The composition root: everything the daemon consists of, made from its configuration and told of each other."""
 
+import socket
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from extraction_agent import errors, secrets
 from extraction_agent.cache.configs import Configs
 from extraction_agent.cache.local import Local
 from extraction_agent.cache.redis import Redis
-from extraction_agent.interfaces.agent.configuration import Configuration
+from extraction_agent.interfaces.agent.configuration import Configuration, state_directory
 from extraction_agent.interfaces.agent.http import Http
 from extraction_agent.interfaces.agent.parts import (
     Cache,
@@ -19,6 +21,7 @@ from extraction_agent.interfaces.agent.parts import (
     Worker,
 )
 from extraction_agent.interfaces.agent.schedules import Schedules
+from extraction_agent.interfaces.agent.tuning import Tuning
 from extraction_agent.interfaces.api.application import build
 from extraction_agent.interfaces.api.context import Context
 from extraction_agent.interfaces.page import routes
@@ -33,10 +36,27 @@ from extraction_agent.sources import open_source
 from extraction_agent.sources.protocol import Source
 from extraction_agent.store.pools import Pool
 from extraction_agent.store.store import Config, Extraction
+from extraction_agent.tuning import trial
+from extraction_agent.tuning.generations import Generations
+from extraction_agent.tuning.guards import Watch
+from extraction_agent.tuning.record import Record
 
 
-def components(configuration: Configuration) -> Sequence[Part]:
-    """In the order they are started. Raises UsageError for a configuration that cannot work; waits for nothing."""
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """A daemon, not started yet."""
+
+    configuration: Configuration  # with the profile that this host's generation brings
+    parts: Sequence[Part]  # in the order they are started
+    host: trial.Host
+
+
+def compose(loaded: Configuration) -> Composition:
+    """Raises UsageError for a configuration that cannot work, HostError; waits for nothing."""
+    folder = state_directory(loaded.config)
+    generations = None if folder is None else Generations(folder)
+    begun = None if generations is None else generations.begin()
+    configuration = loaded.tuned(begun and begun.profile)
     settings, store_url = configuration.profile.settings, configuration.store_url()
     sources = Sources(configuration.reserved_secrets())
     place, close_place = _place(configuration)
@@ -50,6 +70,9 @@ def components(configuration: Configuration) -> Sequence[Part]:
         return Agent(store_url, sources.of, threads, chunks_in_flight, guards=guards)
 
     worker = Worker(make_agent, settings.reading.chunks_in_flight)
+    name = socket.gethostname()
+    record = Record(store_url, f"agent:{name}")
+    host = trial.Host(name, configuration.named, generations, begun, record, Watch(pool.stats))
     context = Context(
         threads=threads,
         pool=pool,
@@ -65,6 +88,7 @@ def components(configuration: Configuration) -> Sequence[Part]:
         extractions=worker.extractions,
         guards=guards.stats,
         recent=recent.entries,
+        host=host,
     )
     worker.store_away = lambda: context.pulse.store_away is not None
     application = build(context)
@@ -78,9 +102,10 @@ def components(configuration: Configuration) -> Sequence[Part]:
         Observation(Samplers(Host(), Stored(store_url))),
         Http(configuration, application, context),
         worker,  # among the last: stopped first, while whoever wants to know can still ask how far it is
+        Tuning(host),
         Schedules(pool, threads, sources.open, lambda: context.profile.settings, worker.hold),
     ]
-    return parts
+    return Composition(configuration, parts, host)
 
 
 def _place(configuration: Configuration) -> tuple[Local | Redis, Callable[[], None]]:

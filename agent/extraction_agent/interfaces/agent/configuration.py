@@ -1,13 +1,16 @@
 """What the daemon runs by: the configuration file and the profile it names, resolved and held against each other."""
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from extraction_agent import config, errors, profiles, secrets
 
 # What a running daemon cannot change: it is bound to the one, and the other holds its work.
-_FIXED = ("store.url", "store.secret", "api.listen", "api.port", "cache.redis_url", "cache.secret")
+_FIXED = (
+    "store.url", "store.secret", "api.listen", "api.port", "cache.redis_url", "cache.secret", "state_directory"
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +18,16 @@ class Configuration:
     """Read once, never changed; a reload reads another."""
 
     config: config.Config
-    profile: profiles.Profile
+    profile: profiles.Profile  # in force
+    named: profiles.Profile  # which the file names; it is in force until a rollout brings another
 
     @property
     def drain_seconds(self) -> float:
         return self.config.drain_seconds
+
+    def tuned(self, profile: profiles.Profile | None) -> Self:
+        """With another profile in force; None: the one that the file names."""
+        return replace(self, profile=profile or self.named)
 
     def store_url(self) -> str:
         """With its password. Raises UsageError if the secret is not here."""
@@ -59,7 +67,14 @@ def load(path: Path) -> Configuration:
     profile = loaded.profile
     if "/" in profile or profile.endswith((".yml", ".yaml")):  # a file, and relative to the one that names it
         profile = str(path.parent / profile)
-    return Configuration(loaded, profiles.load(profile))
+    named = profiles.load(profile)
+    return Configuration(loaded, named, named)
+
+
+def state_directory(loaded: config.Config) -> Path | None:
+    """Where generations are kept; None: nowhere, so that no rollout can change this agent."""
+    given = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    return loaded.state_directory or (Path(given) if given else None)
 
 
 def _value(loaded: config.Config, name: str) -> Any:

@@ -4,25 +4,37 @@ import argparse
 import asyncio
 import faulthandler
 import os
+import signal
 import sys
+from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
 import yaml
 
-from extraction_agent import errors
+from extraction_agent import config, errors
 from extraction_agent.daemon import Daemon
 from extraction_agent.interfaces.agent import composition, configuration
 from extraction_agent.interfaces.agent.configuration import Configuration
 from extraction_agent.notify import Systemd
 from extraction_agent.observe import logs
+from extraction_agent.profiles import Profile
+from extraction_agent.tuning.generations import Generations
+
+_SETTLED = 10  # s that --settle may take, whatever the disk does
 
 
 def main() -> None:
-    """Run the daemon, or say what is asked; exit with 0 (drained), 1 (it failed) or 2 (the configuration is wrong)."""
+    """Run the daemon, or do what is asked instead.
+
+    Exit with 0 (drained), 1 (it failed), 2 (the configuration is wrong) or 75 (to be started again at once).
+    """
     options = _options().parse_args()
     try:
+        if options.settle:
+            _settle(options.config)
+            return
         loaded = configuration.load(options.config)
         if options.validate_config:
             print(f"The configuration {options.config} is valid.")  # noqa: T201 - the answer
@@ -39,7 +51,7 @@ def main() -> None:
 async def _live(path: Path, loaded: Configuration) -> int:
     systemd = Systemd(os.environ, os.getpid())
     try:
-        components = composition.components(loaded)
+        made = composition.compose(loaded)
     except errors.ExtractionError as error:
         systemd.tell(STATUS=str(error))
         raise
@@ -47,9 +59,23 @@ async def _live(path: Path, loaded: Configuration) -> int:
     def load() -> Configuration:
         wanted = configuration.load(path)
         wanted.refuse_from(loaded)
-        return wanted
+        return wanted.tuned(made.host.tuned)
 
-    return await Daemon(loaded, load, components, systemd).run()
+    async def go_over(profile: Profile | None) -> None:
+        await daemon.change(lambda present: present.tuned(profile))
+
+    made.host.go_over = go_over
+    daemon = Daemon(made.configuration, load, made.parts, systemd)
+    return await daemon.run()
+
+
+def _settle(path: Path) -> None:
+    """Before the daemon, and outside it: it reads two small files, asks nobody, and ends."""
+    signal.alarm(_SETTLED)
+    folder = configuration.state_directory(config.load(path))
+    if folder is not None:
+        with closing(Generations(folder)) as generations:
+            print(generations.settle())  # noqa: T201 - for the journal
 
 
 def _options() -> argparse.ArgumentParser:
@@ -65,6 +91,9 @@ def _options() -> argparse.ArgumentParser:
     )
     instead.add_argument(
         "--print-config", action="store_true", help="only print the configuration with all defaults; no secret"
+    )
+    instead.add_argument(
+        "--settle", action="store_true", help="only decide which generation the next start begins with: ExecStartPre="
     )
     parser.add_argument("--version", action="version", version=f"extraction-agent {version('extraction-agent')}")
     return parser

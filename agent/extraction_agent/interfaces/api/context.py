@@ -14,6 +14,7 @@ from extraction_agent.protect.threads import Threads
 from extraction_agent.sources.protocol import Snapshot, Source
 from extraction_agent.store import rows
 from extraction_agent.store.pools import Pool
+from extraction_agent.tuning.trial import Host
 
 Hold = Callable[[int, Snapshot, float], None]
 
@@ -31,7 +32,7 @@ class Context:
     open_source: Callable[[rows.Config], Source]  # with its secret; called in a thread
     hold: Hold  # the agent's: keeps the snapshot of an extraction that was begun here; called in a thread
     reserved_secrets: frozenset[str] = frozenset()  # no source may be opened with these
-    generation: Callable[[], int | None] = lambda: None  # of the profile on this host
+    host: Host | None = None  # its part in rollouts; a daemon has one
     late: Callable[[], list[str]] = list  # what should have moved and has not, for /liveness
     unready: Callable[[], list[str]] = list  # what but the store keeps us from work, for /readiness
     extractions: Callable[[], set[int]] = set  # those this agent has chunks of in hand
@@ -40,6 +41,11 @@ class Context:
     # Extractions being planned, by token and Idempotency-Key: a request that comes twice waits for the first.
     starting: dict[tuple[str, str], tuple[bytes, "asyncio.Task[int]"]] = field(default_factory=dict, init=False)
     pulse: Pulse = field(init=False)
+
+    @property
+    def generation(self) -> int | None:
+        """Of the profile in force; None: it is the configuration's."""
+        return None if self.host is None or self.host.generation is None else self.host.generation.number
 
     def __post_init__(self) -> None:
         self.pulse = Pulse(self.store_url)

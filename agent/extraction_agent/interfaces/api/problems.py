@@ -27,6 +27,7 @@ _STATUS: tuple[tuple[type[errors.ExtractionError], HTTPStatus], ...] = (
     (errors.Busy, HTTPStatus.TOO_MANY_REQUESTS),
     (errors.SourceError, HTTPStatus.FAILED_DEPENDENCY),
     (errors.StoreUnavailable, HTTPStatus.SERVICE_UNAVAILABLE),
+    (errors.HostError, HTTPStatus.INSUFFICIENT_STORAGE),
     (errors.Cancelled, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 

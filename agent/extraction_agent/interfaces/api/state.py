@@ -132,7 +132,7 @@ class StateView(BaseModel):
     store: str = Field(description="where it is")
     unready: list[str] = Field(description="why the agent cannot work now; empty: it can")
     profile: str
-    generation: int | None = Field(description="of the profile on this host; null: none was ever applied")
+    generation: int | None = Field(description="of the profile in force; null: the configuration names it")
     work: Work
     pools: list[PoolView]
     threads: ThreadsView
@@ -154,7 +154,7 @@ async def show_state(call: Call) -> StateView:
         store=context.pool.where,
         unready=health.unready(context),
         profile=context.profile.name,
-        generation=context.generation(),
+        generation=context.generation,
         work=_work(context),
         pools=_pools(),
         threads=ThreadsView.model_validate(context.threads.stats(), from_attributes=True),

@@ -1,0 +1,165 @@
+"""What this host asks the store's record of rollouts, and tells it; by a connection that no profile can take away."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from extraction_agent import deadlines, errors
+from extraction_agent.profiles import Profile
+from extraction_agent.store.rollout_rows import Rollout, TrialState
+from extraction_agent.store.store import Store
+from extraction_agent.tuning.generations import Ended, Generation, Trial
+from extraction_agent.waiting import Stop, ended_by
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Record:
+    """One question at a time, each under a deadline. On the daemon's loop."""
+
+    def __init__(self, store_url: str, agent: str) -> None:
+        """agent: in whose name it tells what happened here, unless another is said."""
+        self._url, self._agent = store_url, agent
+        self._store: Store | None = None
+        self._busy: asyncio.Future[object] | None = None
+
+    async def ask(self, action: Callable[[Store], T]) -> T:
+        """Raises StoreUnavailable, also if no answer comes in time; what else the action raises."""
+        late = time.monotonic() + deadlines.RECORD
+        if self._busy is not None:
+            await asyncio.wait([self._busy], timeout=deadlines.RECORD)
+        if self._busy is not None and not self._busy.done():
+            raise _no_answer()
+        stop = Stop()
+        asking = asyncio.ensure_future(asyncio.to_thread(self._ask, action, stop))
+        asking.add_done_callback(lambda _: stop.close())
+        self._busy = asking
+        await asyncio.wait([asking], timeout=max(late - time.monotonic(), 0.1))
+        if not asking.done():
+            stop.request()
+            asking.add_done_callback(_forget)
+            raise _no_answer()
+        try:
+            return asking.result()
+        except errors.Cancelled:
+            raise _no_answer() from None
+
+    async def close(self) -> None:
+        """Once nobody asks any more."""
+        if self._busy is not None:
+            await asyncio.wait([self._busy], timeout=deadlines.CANCEL)
+        if self._store is not None and (self._busy is None or self._busy.done()):
+            self._store.close()
+
+    def _ask(self, action: Callable[[Store], T], stop: Stop) -> T:
+        with ended_by(stop):
+            if self._store is None or not self._store.usable:
+                if self._store is not None:
+                    self._store.close()
+                self._store = None
+                self._store = Store(self._url, "extraction-agent tuning")
+                self._store.who = self._agent
+            return action(self._store)
+
+
+def _no_answer() -> errors.StoreUnavailable:
+    return errors.StoreUnavailable(f"The store's record of rollouts gave no answer within {deadlines.RECORD:g} s.")
+
+
+def _forget(asked: "asyncio.Future[object]") -> None:
+    """What nobody waits for any more."""
+    if not asked.cancelled():
+        asked.exception()
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a controller wants of this host."""
+
+    rollout: int
+    token: int
+    profile: Profile
+    seconds: float  # the trial's length
+    who: str
+    request: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the record says, and when it was asked."""
+
+    asked: float  # monotonic
+    rollout: Rollout | None = None  # the trial's
+    committed: Rollout | None = None  # the fleet's
+    told: Ended | None = None
+    error: str | None = None  # the store is away, or not fit
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked again and again: during a trial its rollout, otherwise the fleet's. Tells what has changed here."""
+
+    host: str
+    trial: Trial | None
+    left: float  # s of the trial
+    ended: Ended | None
+    held: Generation | None
+    known: int  # the rollout of which the record knows that this host holds it
+
+    def ask(self, store: Store) -> Answer:
+        asked = time.monotonic()
+        if self.trial is not None:
+            return Answer(asked, rollout=self._of_trial(store, self.trial))
+        told = None
+        if self.ended is not None and not self.ended.told:
+            told = self.ended
+            self._tell(store, told)
+        committed = store.committed_rollout()
+        if committed is not None and self.held is not None and committed.id == self.held.rollout != self.known:
+            store.note_host(committed.id, self.host, self.held.number, TrialState.CONFIRMED)
+        return Answer(asked, committed=committed, told=told)
+
+    def _of_trial(self, store: Store, trial: Trial) -> Rollout:
+        found = store.rollout(trial.rollout)
+        if found.running:
+            store.note_host(trial.rollout, self.host, trial.number, TrialState.TRIAL, self.left)
+        return found
+
+    def _tell(self, store: Store, ended: Ended) -> None:
+        """A rollout that a host could not bear is over, unless it has been decided already."""
+        try:
+            if ended.by == "host":
+                store.abort_rollout(ended.rollout, f"host {self.host}: {ended.reason}")
+        except errors.NotFound:
+            return
+        except errors.Conflict as committed:
+            log.warning("%s", committed)
+        store.note_host(ended.rollout, self.host, ended.number, TrialState.BACK, reason=ended.reason)
+
+
+def check(store: Store, order: Order, host: str) -> None:
+    """Raises Conflict unless the record says the same; leaves in the audit log who has asked."""
+    found = store.rollout(order.rollout)
+    if not found.running:
+        raise errors.Conflict(f"Rollout {found.id} is {found.state}: nothing is tried for it any more.")
+    if found.token != order.token:
+        raise errors.Conflict(f"The token of rollout {found.id} is {found.token}, not {order.token}.")
+    if not same(Profile.recorded(found.settings, f"The profile of rollout {found.id}"), order.profile):
+        raise errors.Conflict(f"Rollout {found.id} was begun with another profile than the one sent here: send that.")
+    after = {"rollout": found.id, "token": found.token, "profile": found.profile, "seconds": order.seconds}
+    audit(store, order.who, order.request, "tuning.tried", f"host {host}", after)
+
+
+def audit(store: Store, who: str, request: str | None, action: str, object_: str, after: dict[str, object]) -> None:
+    with store.transaction(), store.acting(who, request):
+        store.audit(None, action, object_, after=after)
+
+
+def same(one: Profile, other: Profile) -> bool:
+    """Whether all that is in force of them is."""
+    return one.model_copy(update={"extends": None}) == other.model_copy(update={"extends": None})

@@ -1,0 +1,438 @@
+"""A real daemon on trial: confirmed by the store, taken back by it, by its guards, by its deadline and by any start."""
+
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from agent.daemon.conftest import MakeDaemon
+from agent.daemon.controller import TRIAL, Controller, Mill, on_trial, pool_maximum, profile, tuning, wait_for
+from daemons import EXTRACTION_AGENT, Daemon, until
+from extraction_agent.store.rollout_rows import RolloutState, TrialState
+from extraction_agent.store.tokens import Scope
+from proxy import Proxy
+from support import Database
+
+MARKED = [sys.executable, str(Path(__file__).parent / "program.py"), "marked"]
+BACK = 15.0  # s within which a host must be back
+WIDE, NARROW = {"maximum": 12, "minimum_idle": 3}, {"maximum": 2, "minimum_idle": 0}
+BEFORE = 50  # the optimized profile's connections
+
+
+@pytest.fixture
+def controller(store: Database) -> Iterator[Controller]:
+    made = Controller(store)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def make_host(make_daemon: MakeDaemon, tmp_path: Path) -> Callable[..., Daemon]:
+    """Makes daemons that keep generations and are not started yet."""
+
+    def make(name: str = "state", **options: Any) -> Daemon:
+        made = make_daemon(**options)
+        made.configure(state_directory=str(tmp_path / name))
+        return made
+
+    return make
+
+
+@pytest.fixture
+def host(make_host: Callable[..., Daemon]) -> Daemon:
+    """One that is ready, with a token of every scope."""
+    made = make_host().start()
+    made.make_token()
+    return made
+
+
+def _settle(daemon: Daemon) -> str:
+    """As the unit does before each start."""
+    command = [*daemon._program, "--config", str(daemon.file), "--settle"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    assert done.stderr == ""
+    return done.stdout
+
+
+# What the store decides
+
+
+def test_what_is_committed_holds_and_outlasts_a_start(host: Daemon, controller: Controller) -> None:
+    assert tuning(host) | {"guards": []} == tuning(host) | {
+        "generation": None, "state": "configured", "rollout": None, "token": 0, "trial": None, "last_back": None,
+        "restart": None, "guards": [],
+    }  # fmt: skip
+    begun = controller.try_(host, profile(pool=WIDE))
+    shown = tuning(host)
+    assert (shown["state"], shown["generation"], shown["profile"]) == ("trial", 1, "tried")
+    assert (shown["rollout"], shown["token"]) == (begun.id, begun.token)
+    assert TRIAL - 5 < shown["trial"]["seconds_left"] <= TRIAL
+    assert pool_maximum(host) == 12
+    assert on_trial(host)
+    until(lambda: controller.host(begun).state is TrialState.TRIAL, "the host's word")
+    controller.commit(begun)
+    shown = wait_for(host, "confirmed")
+    assert (shown["generation"], shown["trial"], pool_maximum(host)) == (1, None, 12)
+    assert host.metric("extraction_generation") == 1
+    assert host.metric('extraction_trials_total{result="confirmed"}') == 1
+    until(lambda: controller.host(begun).state is TrialState.CONFIRMED, "the host's word")
+    host.stop()
+    assert "begins with generation 1." in _settle(host)
+    host.start()
+    assert (tuning(host)["state"], pool_maximum(host)) == ("confirmed", 12)
+    host.stop()
+    done = [action for action, _ in controller.actions()]
+    wanted = ["rollout.begun", "tuning.tried", "rollout.trial", "rollout.committed", "rollout.confirmed"]
+    assert [action for action in done if action in wanted] == wanted
+    assert ("tuning.tried", "token:test") in controller.actions()
+
+
+@pytest.mark.parametrize("end", ["aborted", "lapsed"])
+def test_what_is_not_committed_is_taken_back(host: Daemon, controller: Controller, end: str) -> None:
+    begun = controller.try_(host, profile(pool=WIDE), lease=2 if end == "lapsed" else 60)
+    if end == "aborted":
+        controller.abort(begun, "enough")
+    shown = wait_for(host, "configured")
+    assert (shown["generation"], pool_maximum(host)) == (None, BEFORE)
+    assert ("enough" if end == "aborted" else "its lease ran out") in shown["last_back"]["reason"]
+    assert controller.found(begun).state is RolloutState.ABORTED
+    until(lambda: controller.host(begun).state is TrialState.BACK, "the host's word")
+    host.stop()
+
+
+def test_it_asks_only_the_store_whether_it_may_stay(host: Daemon, controller: Controller) -> None:
+    """At its deadline nothing is decided: the host goes back, and so does the fleet."""
+    begun = controller.try_(host, profile(pool=WIDE), seconds=5)
+    time.sleep(3)
+    assert controller.put(host, begun, seconds=6).json()["generation"] == 1, "asked again, it only lasts longer"
+    time.sleep(3.5)
+    assert tuning(host)["state"] == "trial"
+    shown = wait_for(host, "configured")
+    assert shown["last_back"]["reason"] == "its trial has ended and the rollout was not committed"
+    until(lambda: controller.found(begun).state is RolloutState.ABORTED, "the rollout's end")
+    host.stop()
+
+
+def test_the_way_back_is_open_to_the_controller(host: Daemon, controller: Controller) -> None:
+    """To and fro, as often as the judge wants; the rollout goes on."""
+    wanted = profile(pool=WIDE)
+    begun = controller.try_(host, wanted)
+    for number in (1, 2):
+        assert controller.put(host, begun).json()["generation"] == number
+        assert pool_maximum(host) == 12
+        for _ in range(2):
+            answer = host.ask("/api/v1/tuning/back", "POST", {"rollout": begun.id, "token": begun.token})
+            assert (answer.status, answer.json()["state"]) == (200, "configured")
+        assert pool_maximum(host) == BEFORE
+    assert controller.found(begun).running
+    assert [action for action, _ in controller.actions()].count("tuning.back") == 2
+    host.stop()
+
+
+def test_a_host_that_is_new_or_was_away_joins(make_host: Callable[..., Daemon], controller: Controller) -> None:
+    begun = controller.begin(profile(pool=WIDE))
+    controller.commit(begun)
+    host = make_host().start()
+    host.make_token()
+    shown = wait_for(host, "confirmed")
+    assert (shown["generation"], shown["rollout"], pool_maximum(host)) == (1, begun.id, 12)
+    host.stop()
+    controller.commit(controller.begin(profile("newer", pool={"maximum": 14})))
+    host.start()
+    until(lambda: tuning(host)["profile"] == "newer", "joining", 10)
+    assert (tuning(host)["generation"], pool_maximum(host)) == (2, 14)
+    host.stop()
+
+
+# What is refused
+
+
+def test_whom_it_does_not_obey(host: Daemon, controller: Controller) -> None:
+    """Each is told why, and nothing changes."""
+    lost = controller.begin(profile(pool=WIDE))
+    controller.abort(lost)
+    begun = controller.begin(profile(pool=WIDE))
+    other = {**begun.settings, "settings": {**begun.settings["settings"], "pool": NARROW}}
+    for changes, status, said in (
+        ({"token": begun.token + 1}, 409, f"The token of rollout {begun.id} is {begun.token}"),
+        ({"rollout": lost.id, "token": lost.token}, 409, f"Rollout {lost.id} is aborted"),
+        ({"rollout": 4711}, 404, "There is no rollout 4711"),
+        ({"profile": other}, 409, "was begun with another profile"),
+        ({"profile": {**begun.settings, "setings": {}}}, 422, "did you mean settings?"),
+        ({"trial_seconds": 1}, 422, "trial_seconds"),
+    ):
+        refused = controller.put(host, begun, **changes)
+        assert (refused.status, said in refused.text) == (status, True), refused.text
+    assert tuning(host)["state"] == "configured"
+    assert controller.put(host, begun).status == 200
+    late = controller.put(host, lost)
+    assert (late.status, "is lower than" in late.text) == (409, True)
+    late = host.ask("/api/v1/tuning/back", "POST", {"rollout": lost.id, "token": lost.token})
+    assert (late.status, "is lower than" in late.text) == (409, True)
+    assert tuning(host)["state"] == "trial"
+    host.make_token(Scope.READ, Scope.OPERATE)
+    assert controller.put(host, begun).status == 403
+    host.stop()
+
+
+def test_without_a_place_for_generations_nothing_is_tried(daemon: Daemon, controller: Controller) -> None:
+    answer = controller.put(daemon, controller.begin(profile(pool=WIDE)))
+    assert (answer.status, "name a state_directory" in answer.text) == (409, True)
+    assert pool_maximum(daemon) == BEFORE
+    daemon.stop()
+
+
+def test_a_full_disk_changes_nothing(host: Daemon, controller: Controller, tmp_path: Path) -> None:
+    begun = controller.begin(profile(pool=WIDE))
+    files = {path.name: path.read_bytes() for path in (tmp_path / "state").iterdir()}
+    resource.prlimit(host.pid, resource.RLIMIT_FSIZE, (64, resource.RLIM_INFINITY))
+    refused = controller.put(host, begun)
+    resource.prlimit(host.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert (refused.status, "cannot be written: File too large" in refused.text) == (507, True), refused.text
+    assert {path.name: path.read_bytes() for path in (tmp_path / "state").iterdir()} == files
+    assert (tuning(host)["state"], pool_maximum(host)) == ("configured", BEFORE)
+    assert controller.put(host, begun).json()["generation"] == 1
+    host.stop()
+
+
+# Starts, stops and stores that are away
+
+
+def test_killed_in_a_trial_it_starts_with_what_held_before(host: Daemon, controller: Controller) -> None:
+    begun = controller.try_(host, profile(pool=WIDE))
+    assert on_trial(host)
+    host.signal(signal.SIGKILL)
+    host.wait()
+    assert "goes back to the profile that the configuration names" in _settle(host)
+    host.start()
+    assert (tuning(host)["state"], pool_maximum(host)) == ("configured", BEFORE)
+    until(lambda: controller.found(begun).state is RolloutState.ABORTED, "the rollout's end")
+    assert "the agent was started anew during the trial" in str(controller.found(begun).reason)
+    host.stop()
+
+
+def test_stopped_over_its_deadline_it_goes_back(host: Daemon, controller: Controller) -> None:
+    begun = controller.try_(host, profile(pool=WIDE), seconds=5)
+    host.signal(signal.SIGSTOP)
+    time.sleep(6)
+    host.signal(signal.SIGCONT)
+    begun_again = time.monotonic()
+    until(lambda: not on_trial(host), "the way back", 5)
+    print(f"back {time.monotonic() - begun_again:.1f} s after it could")
+    assert pool_maximum(host) == BEFORE
+    until(lambda: controller.found(begun).state is RolloutState.ABORTED, "the rollout's end")
+    host.stop()
+
+
+@pytest.mark.parametrize("decided", [True, False])
+def test_with_the_store_away_at_the_end_it_goes_back(
+    make_host: Callable[..., Daemon], controller: Controller, store: Database, decided: bool
+) -> None:
+    """And when the store is there again it does what was decided meanwhile, or aborts what was not."""
+    with Proxy(int(conninfo_to_dict(store.url)["port"])) as proxy:
+        host = make_host(store_url=proxy.url(store.url.rpartition("/")[2])).start()
+        host.store_url = store.url
+        host.make_token()
+        begun = controller.try_(host, profile(pool=WIDE), seconds=6)
+        proxy.freeze()
+        frozen = time.monotonic()
+        if decided:
+            controller.commit(begun)
+        until(lambda: not on_trial(host), "the way back", 6 + BACK)
+        took = time.monotonic() - frozen
+        print(f"back {took - 6:.1f} s after the deadline")
+        assert took >= 5, "it stayed until its deadline"
+        assert pool_maximum(host) == BEFORE
+        assert controller.found(begun).running is not decided
+        proxy.thaw()
+        if decided:
+            until(lambda: pool_maximum(host) == 12, "joining", 20)
+            assert host.metric("extraction_generation") == 2
+        else:
+            until(lambda: controller.found(begun).state is RolloutState.ABORTED, "the rollout's end", 20)
+            assert pool_maximum(host) == BEFORE
+        host.stop()
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_planned_restart_is_begun_with_once(
+    make_host: Callable[..., Daemon], controller: Controller, dies: bool
+) -> None:
+    host = make_host(program=MARKED).start()
+    host.make_token()
+    begun = controller.try_(host, profile(pool={"leak_seconds": 7}))
+    assert host.wait() == 75
+    assert host.said("only a restart can follow a change of pool.leak_seconds")
+    assert "begins with generation 1, on trial, as planned" in _settle(host)
+    host.start()
+    shown = tuning(host)
+    assert (shown["state"], shown["generation"], shown["settings"]["pool"]["leak_seconds"]) == ("trial", 1, 7)
+    if dies:
+        host.signal(signal.SIGKILL)
+        host.wait()
+        assert "goes back" in _settle(host)
+        host.start()
+        assert tuning(host)["settings"]["pool"]["leak_seconds"] == 60
+        until(lambda: controller.found(begun).state is RolloutState.ABORTED, "the rollout's end")
+    else:
+        controller.commit(begun)
+        assert wait_for(host, "confirmed")["settings"]["pool"]["leak_seconds"] == 7
+    host.stop()
+
+
+def test_a_reload_keeps_what_is_on_trial(host: Daemon, controller: Controller) -> None:
+    begun = controller.try_(host, profile(pool=WIDE))
+    host.tune(pool={"maximum": 33})
+    assert host.reload()["STATUS"] == "ready, reloaded"
+    assert (tuning(host)["state"], pool_maximum(host)) == ("trial", 12)
+    controller.abort(begun)
+    wait_for(host, "configured")
+    assert pool_maximum(host) == 33, "the configuration's profile, as it is now"
+    host.stop()
+
+
+# Guards
+
+
+def _taken_back(host: Daemon, guard: str) -> None:
+    until(lambda: not on_trial(host), f"the guard {guard}", 3 * BACK)
+    assert host.metric(f'extraction_trial_trips_total{{guard="{guard}"}}') == 1
+    assert pool_maximum(host) == BEFORE
+
+
+def _figure(host: Daemon, guard: str) -> dict[str, Any]:
+    return next(figure for figure in tuning(host)["guards"] if figure["guard"] == guard)
+
+
+def test_a_starved_pool_takes_it_back(host: Daemon, controller: Controller, store: Database) -> None:
+    """Two connections, both at a table that is locked, and others waiting for one."""
+    begun = controller.try_(host, profile(pool=NARROW))
+    with psycopg.connect(store.url) as blocking, ThreadPoolExecutor(6) as clients:
+        blocking.execute("LOCK TABLE extraction_configs")
+        since = time.monotonic()
+        asked = [clients.submit(host.ask, "/api/v1/configs") for _ in range(6)]
+        until(lambda: host.metric('hikari_pool_pending_connections{pool="store"}') > 0, "waiting")
+        _taken_back(host, "pool")
+        took = time.monotonic() - since
+        blocking.rollback()
+        assert {one.result().status for one in asked} == {200}, "those who waited were served"
+    print(f"back {took:.1f} s after the pool was exhausted, of which the rule asks 5")
+    assert 5 <= took < 5 + BACK
+    until(lambda: controller.found(begun).state is RolloutState.ABORTED, "the rollout's end")
+    assert "all 2 connections of the pool in use and callers waiting" in str(controller.found(begun).reason)
+    host.stop()
+
+
+@pytest.fixture
+def mill(source: Database) -> Mill:
+    """50,000 rows."""
+    return Mill(source, 50_000)
+
+
+@pytest.fixture
+def grinding(make_host: Callable[..., Daemon]) -> Daemon:
+    """A host that reads with four threads, unguarded."""
+    made = make_host()
+    made.tune(reading={"chunks_in_flight": 4}, source_guard={"enabled": False})
+    made.start()
+    made.make_token()
+    return made
+
+
+def test_one_thread_is_too_slow_and_taken_back(
+    grinding: Daemon, controller: Controller, mill: Mill, store: Database
+) -> None:
+    """The floor lies between what four threads make of a slow source, and what one does."""
+    mill.set(seconds=0.02)
+    mill.extraction(store, chunk_rows=200)
+    floor = {"throughput_records_per_minute": 60_000, "throughput_busy_seconds": 3}
+    until(lambda: grinding.metric("extraction_records_extracted_total") > 8_000, "some work")
+    before = grinding.metric("extraction_throughput_records_per_minute")
+    assert before > 60_000
+    begun = controller.try_(
+        grinding,
+        profile(
+            guards=floor,
+            reading={"chunks_in_flight": 1},
+            threads={"core": 1, "maximum": 1},
+            source_guard={"enabled": False},
+        ),
+    )
+    since = time.monotonic()
+    _taken_back(grinding, "throughput")
+    took = time.monotonic() - since
+    print(f"{before:,.0f} records per minute before; back {took:.1f} s after the change; {controller.found(begun)}")
+    assert 3 <= took < 3 + BACK
+    until(lambda: controller.found(begun).state is RolloutState.ABORTED, "the rollout's end")
+    assert "below the floor of 60,000" in str(controller.found(begun).reason)
+    grinding.stop()
+
+
+def test_errors_at_the_source_take_it_back(
+    grinding: Daemon, controller: Controller, mill: Mill, store: Database
+) -> None:
+    mill.set(seconds=0.005)
+    mill.extraction(store, chunk_rows=100)
+    until(lambda: grinding.metric('extraction_chunks_total{result="done"}') > 20, "some work")
+    guards = {"throughput_records_per_minute": 0, "error_attempts": 20}
+    begun = controller.try_(
+        grinding, profile(guards=guards, reading={"chunks_in_flight": 4}, source_guard={"enabled": False})
+    )
+    until(lambda: _figure(grinding, "error_rate")["value"] == 0, "enough attempts, and none that failed")
+    mill.set(seconds=0.005, failing=0.02)  # of ten rows each: of a chunk some 18 %
+    since = time.monotonic()
+    until(lambda: not on_trial(grinding), "the guard", 3 * BACK)
+    took = time.monotonic() - since
+    mill.set()
+    print(f"back {took:.1f} s after the first could fail; {controller.found(begun).reason}")
+    assert took < BACK
+    assert grinding.metric('extraction_trial_trips_total{guard="error_rate"}') == 1
+    until(lambda: "of the attempts at chunks failed" in str(controller.found(begun).reason), "the reason")
+    grinding.stop()
+
+
+def test_neither_idleness_nor_a_small_job_trips_anything(
+    grinding: Daemon, controller: Controller, source: Database, store: Database
+) -> None:
+    """200 rows that take seconds: far below the floor per minute, but nobody could reach it with them."""
+    small = Mill(source, 200)
+    small.set(seconds=0.2)
+    guards = {"throughput_busy_seconds": 1}
+    begun = controller.try_(grinding, profile(guards=guards, reading={"chunks_in_flight": 4}))
+    time.sleep(2)  # idle
+    small.extraction(store, chunk_rows=200)
+    until(lambda: grinding.metric('extraction_chunks_total{result="done"}') == 1, "the small job")
+    assert 0 < grinding.metric("extraction_throughput_records_per_minute") < 10_000, "it was slow"
+    assert [figure["tripped"] for figure in tuning(grinding)["guards"]] == [None, None, None]
+    assert on_trial(grinding)
+    assert controller.found(begun).running
+    controller.commit(begun)
+    wait_for(grinding, "confirmed")
+    grinding.stop()
+
+
+# Before a start
+
+
+def test_settling_needs_neither_store_nor_profile(tmp_path: Path) -> None:
+    """And without generations it has nothing to do."""
+    file = tmp_path / "agent.yml"
+    file.write_text(
+        f"store: {{url: 'postgresql://a@192.0.2.1/b'}}\nprofile: missing.yml\nstate_directory: {tmp_path / 'state'}\n",
+        encoding="utf-8",
+    )
+    begun = time.monotonic()
+    done = subprocess.run(
+        [EXTRACTION_AGENT, "--config", file, "--settle"], capture_output=True, text=True, timeout=10, check=True
+    )
+    print(f"settled in {time.monotonic() - begun:.2f} s")
+    assert done.stdout == "The agent begins with the profile that the configuration names.\n"
