@@ -100,12 +100,12 @@ class Config(Strict):
     cache: CacheAddress = Field(default_factory=CacheAddress)
     sources: Sources = Field(default_factory=Sources)
     drain_seconds: float = Field(30, gt=0, le=3600, description="how long a stop waits for what is under way")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
-
-
     state_directory: Path | None = Field(
         None, description="where generations are kept; without it $STATE_DIRECTORY, which systemd gives"
     )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
+
+
 def load(path: Path) -> Config:
     """Read a configuration file. Raises UsageError that names the wrong key and the nearest right one."""
     try:

@@ -153,15 +153,15 @@ for _kind in KINDS:
     ERRORS.labels(_kind)
 for _result in RESULTS:
     CHUNKS.labels(_result)
+for _result in TRIAL_RESULTS:
+    TRIALS.labels(_result)
+for _reason in ("idle", "refused"):
+    HTTP_CONNECTIONS_CLOSED.labels(_reason)
 
 
 def error(met: Exception) -> None:
     """Count an error of an extraction."""
     kind = "source" if isinstance(met, SourceError) else "store" if isinstance(met, StoreError) else "other"
-for _result in TRIAL_RESULTS:
-    TRIALS.labels(_result)
-for _reason in ("idle", "refused"):
-    HTTP_CONNECTIONS_CLOSED.labels(_reason)
     ERRORS.labels(kind).inc()
 
 
