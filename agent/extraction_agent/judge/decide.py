@@ -1,0 +1,116 @@
+"""The decision: everything seen so far in, GO, NO-GO or INCONCLUSIVE out, and how much more must be seen."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from extraction_agent.judge.compare import Comparison, compare
+from extraction_agent.judge.evidence import AGAINST, OPEN, Design, Evidence, Finding
+from extraction_agent.judge.measures import THROUGHPUT
+from extraction_agent.judge.observed import BETWEEN, Observed, observe
+from extraction_agent.judge.rules import FAMILY, each, gates
+from extraction_agent.judge.samples import read
+from extraction_agent.judge.statistics import Interval
+from extraction_agent.model import Verdict
+from extraction_agent.profiles import Gates
+
+
+def judge(files: Iterable[Path], limits: Gates, design: Design) -> Evidence:
+    """What `decide` says of all samples in the files. Raises UsageError if they cannot be judged."""
+    return decide(observe(read(files)), limits, design)
+
+
+def decide(observed: Observed, limits: Gates, design: Design) -> Evidence:
+    """Call it with all samples so far, after every few slots, until it is `final`.
+
+    It ends when every interval is narrow enough, or at `slots_at_most`; never because of what the intervals hold.
+    """
+    compared = compare(observed, limits, design)
+    confidence = each(len(compared))
+    found = [(one, one.interval(confidence)) for one in compared]
+    needed = [one.slots_needed(interval, confidence, observed.slots) for one, interval in found]
+    findings = [
+        *(one.finding(interval, slots, observed) for (one, interval), slots in zip(found, needed, strict=True)),
+        *gates(observed.trials, limits),
+    ]
+    left = max(limits.slots_at_most - observed.slots, 0)
+    more = max(max(needed, default=0) - observed.slots, 1)
+    final = left == 0 or (bool(found) and all(one.enough(interval) for one, interval in found))
+    if final:
+        verdict, because = _verdict(findings, list(_missing(observed, compared, design)))
+    else:
+        verdict, because = Verdict.INCONCLUSIVE, list(_waits_for(found, needed, limits))
+    return Evidence(
+        verdict=verdict,
+        final=final,
+        # At most as many again: how much the figures vary is an estimate, too.
+        more_slots=0 if final else min(more, observed.slots, left),
+        because=tuple(because),
+        design=design,
+        canaries=observed.canaries,
+        untouched=observed.untouched,
+        slots=observed.slots,
+        blocks=min((len(one.values) for one in compared), default=0),
+        decorrelation_slots=max((one.lag for one in compared), default=1),
+        confidence=FAMILY,
+        findings=tuple(findings),
+        notes=tuple(_notes(observed, findings)),
+    )
+
+
+def _verdict(findings: list[Finding], missing: list[str]) -> tuple[Verdict, list[str]]:
+    """Harm that is proven outweighs what is unknown."""
+    against = [_told(one) for one in findings if one.outcome in AGAINST]
+    if against:
+        return Verdict.NO_GO, against
+    judged = {one.metric for one in findings if one.slots_needed is not None}
+    open_ = [_told(one) for one in findings if one.outcome in OPEN and one.metric in judged]
+    if missing or open_:
+        return Verdict.INCONCLUSIVE, [*missing, *open_]
+    return Verdict.GO, ["Nothing is worse than tolerated, for certain, and every figure is kept."]
+
+
+def _missing(observed: Observed, compared: list[Comparison], design: Design) -> Iterator[str]:
+    """Why there can be no GO, whatever the findings."""
+    if not any(one.busy_seconds for one in observed.trials):
+        yield "The canary did no work under the new settings: give the fleet something to extract."
+    if not any(one.rule.measure is THROUGHPUT for one in compared):
+        yield "Nobody's throughput is known."
+    if not observed.untouched and design is Design.BEFORE_AFTER:
+        yield (
+            "No host was left untouched, and one host before and after cannot tell a change from the time of day: "
+            "switch back and forth, or keep a host."
+        )
+
+
+def _waits_for(found: list[tuple[Comparison, Interval | None]], needed: list[int], limits: Gates) -> Iterator[str]:
+    """What is not narrow enough yet, the widest first."""
+    if not found:
+        yield "Nothing is known yet."
+        return
+    slots, (widest, interval) = max(zip(needed, found, strict=True), key=lambda one: one[0])
+    name = f"{widest.rule.measure.name} of {widest.about}"
+    if interval is None:
+        yield f"Too few blocks to tell how much {name} varies."
+        return
+    yield f"{name}: {slots:,} slots in all are needed to know it within half of what is tolerated."
+    if slots > limits.slots_at_most:
+        yield f"That is more than the {limits.slots_at_most:,} that the profile's gates allow: take longer slots."
+
+
+def _told(one: Finding) -> str:
+    figure = f"{one.shown_effect}, {one.shown_interval}" if one.effect is not None else one.shown_new
+    return f"{one.about}: {one.metric} {figure} ({one.rule}): {one.outcome}."
+
+
+def _notes(observed: Observed, findings: list[Finding]) -> Iterator[str]:
+    """What a reader of the verdict should know of the samples."""
+    out = int((observed.phase == BETWEEN).sum())
+    if out:
+        yield f"{out} of {observed.slots} slots count for neither side: a switch, or a canary that was not there."
+    for host, count in observed.missing.items():
+        yield f"Host {host} has no sample in {count} of {observed.slots} slots."
+    if not observed.untouched:
+        yield "No host was left untouched: the canary is compared with itself alone, under both settings in turn."
+    silent = [one.metric for one in findings if one.outcome == "no data"]
+    if silent:
+        yield f"Never seen on the canary under the new settings: {', '.join(silent)}."
