@@ -15,6 +15,7 @@ from extraction_agent.interfaces.cli import (
     benchmark,
     demo,
     extractions,
+    judge,
     profile,
     prune,
     rollout,
@@ -36,6 +37,7 @@ extractions.register(app)
 verify.register(app)
 prune.register(app)
 benchmark.register(app)
+judge.register(app)
 demo.register(app)
 app.add_typer(watermarks.app, name="watermark")
 app.add_typer(profile.app, name="profile")
