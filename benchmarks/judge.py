@@ -4,6 +4,7 @@
 """
 
 import argparse
+import math
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -67,7 +68,7 @@ def _means(whole: Observed, measure: Measure, side: int) -> tuple[Floats, Floats
 
 def _fixed(new: Floats, reference: Floats, measure: Measure, limits: Gates) -> bool:
     ratio = float(new.mean() / reference.mean())
-    return measure.worse * np.log(ratio) > measure.log(tolerated(measure, limits))
+    return measure.worse * math.log(ratio) > measure.log(tolerated(measure, limits))
 
 
 def _mann_whitney(new: Floats, reference: Floats, measure: Measure) -> bool:
@@ -130,6 +131,7 @@ def main() -> None:
     parser.add_argument("--null-runs", type=int, default=1000, help="of A/A")
     parser.add_argument("--runs", type=int, default=200, help="of each change")
     parser.add_argument("--phi", type=float, default=0.04, help="how much a host's own noise resembles the slot before")
+    parser.add_argument("--spikes", type=float, default=0.0, help="share of a host's slots that are thrice as bad")
     parser.add_argument("--slots-at-most", type=int, default=Gates().slots_at_most)
     parser.add_argument("--design", choices=[one.value for one in Design], default=Design.SWITCHED.value)
     parser.add_argument("--seed", type=int, default=1)
@@ -138,7 +140,7 @@ def main() -> None:
     scores = {}
     for scenario in SCENARIOS:
         runs = options.runs if scenario is not SCENARIOS[0] else options.null_runs
-        fleet = Fleet(own_phi=options.phi)
+        fleet = Fleet(own_phi=options.phi, spikes=options.spikes)
         scores[scenario.name] = score(scenario, runs, fleet, limits, Design(options.design), options.seed)
         print(scenario.name, dict(scores[scenario.name].verdicts), file=sys.stderr, flush=True)
     print(table(scores))

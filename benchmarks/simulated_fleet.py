@@ -34,6 +34,7 @@ class Fleet:
     own_phi: float = 0.04  # of what befalls one alone; how much, is what plan.NOISE measured
     drift: float = 0.2  # of all, from first slot to last, at most
     own_drift: float = 0.02  # of one alone
+    spikes: float = 0.0  # share of a host's slots that are three times as bad
     changes: dict[Measure, float] = field(default_factory=dict)  # of the canary by the new settings: 0.1 for 10 % more
     to_neighbours: dict[Measure, float] = field(default_factory=dict)  # of the others meanwhile
     to_source: float = 0.0
@@ -105,6 +106,7 @@ def _levels(
     level = np.log(LEVEL[measure]) + rng.normal(0, fleet.apart, (fleet.hosts, 1))
     drift = rng.uniform(-fleet.own_drift, fleet.own_drift, (fleet.hosts, 1)) * np.linspace(-0.5, 0.5, slots)
     noise = np.stack([_remembering(slots, own, fleet.own_phi, rng) for _ in range(fleet.hosts)])
+    noise += measure.worse * np.log(3) * (rng.random((fleet.hosts, slots)) < fleet.spikes)
     made: Floats = np.exp(level + drift + noise + _common(fleet, slots, rng) + changes[:, None] * new)
     return made
 

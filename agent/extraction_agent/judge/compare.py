@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from extraction_agent.judge.blocks import before_after, switched
+from extraction_agent.judge.blocks import Blocks, before_after, switched
 from extraction_agent.judge.evidence import Design, Finding
 from extraction_agent.judge.measures import (
     OF_HOSTS,
@@ -83,8 +83,9 @@ class Comparison:
 
 def compare(observed: Observed, limits: Gates, design: Design) -> list[Comparison]:
     """All that any side has data for."""
+    cycles = switched(observed.phase) if design is Design.SWITCHED else None
     return [
-        _comparison(about, rule, observed, design, track, partner)
+        _comparison(about, rule, observed, cycles, track, partner)
         for about, rule, track, partner in _pairs(observed, limits)
         if track.known.any() or (partner is not None and partner.known.any())
     ]
@@ -101,10 +102,9 @@ def _pairs(observed: Observed, limits: Gates) -> Iterator[tuple[str, Rule, Track
 
 
 def _comparison(
-    about: str, rule: Rule, observed: Observed, design: Design, track: Track, partner: Track | None
+    about: str, rule: Rule, observed: Observed, cycles: Blocks | None, track: Track, partner: Track | None
 ) -> Comparison:
     """In blocks that are long enough for this very series."""
-    cycles = switched(observed.phase) if design is Design.SWITCHED else None
     lag = decorrelation(observed.phase, track, partner, cycles)
     length = DECORRELATIONS * lag
     blocks = before_after(observed.phase, length) if cycles is None else cycles

@@ -98,7 +98,7 @@ def quantile(buckets: dict[float, int], share: float) -> float:
                 return edge
             if lower == 0:
                 return edge * (slower - wanted) / (slower - left)
-            return lower * (edge / lower) ** (math.log(slower / wanted) / math.log(slower / left))
+            return lower * math.exp(math.log(edge / lower) * math.log(slower / wanted) / math.log(slower / left))
         slower, lower = left, edge
     return lower if total and 0 < lower < math.inf else math.nan
 

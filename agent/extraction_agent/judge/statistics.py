@@ -64,16 +64,17 @@ def blocks_needed(deviation: float, half_width: float, confidence: float) -> int
 def contrasts(measure: Measure, track: Track, blocks: Blocks) -> Floats:
     """New less old for each host and block, (hosts, blocks), more is worse. NaN where half of the slots are missing."""
     old = [_levels(measure, track, one) for one in blocks.old]
-    return measure.worse * (_levels(measure, track, blocks.new) - sum(old) / len(old))
+    change: Floats = _levels(measure, track, blocks.new) - np.mean(old, axis=0)
+    return measure.worse * change
 
 
 def paired(measure: Measure, canaries: Track, untouched: Track | None, blocks: Blocks) -> Floats:
     """The canaries' contrasts less those of the untouched hosts, which count in the slots of the canaries alone."""
-    found = contrasts(measure, canaries, blocks).mean(axis=0)
+    found: Floats = contrasts(measure, canaries, blocks).mean(axis=0)
     if untouched is None:
         return found
-    there = canaries.known.all(axis=0)
-    return found - over_hosts(contrasts(measure, untouched.without(~there), blocks))
+    absent: NDArray[np.bool_] = np.any(~canaries.known, axis=0)
+    return found - over_hosts(contrasts(measure, untouched.without(absent), blocks))
 
 
 def over_hosts(values: Floats) -> Floats:

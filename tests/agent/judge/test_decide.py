@@ -181,7 +181,7 @@ def test_a_host_that_somebody_else_changes_spoils_the_comparison(tmp_path: Path)
 
 
 def test_several_canaries_count_while_all_are_on_one_side(tmp_path: Path) -> None:
-    samples = []
+    samples: list[dict[str, Any]] = []
     for one in Rollout(p95=1.2).samples():
         other = next((x for x in samples[-1:] if x.get("host") == "h1" and x["slot"] == one["slot"]), None)
         samples.append(one | {"trial": other["trial"], "generation": other["generation"]}

@@ -18,7 +18,7 @@ def test_nothing_is_go_where_simpler_judges_see_harm() -> None:
     found = score(NOTHING, RUNS, Fleet(), Gates(), Design.SWITCHED, seed=11)
     assert found.verdicts["NO-GO"] == 0
     assert found.verdicts["GO"] >= RUNS - 2
-    assert found.rivals["Mann-Whitney, to others"] > RUNS / 2  # hosts differ by 5 %
+    assert found.rivals["Mann-Whitney, to others"] > RUNS / 4  # hosts differ by 5 %
     assert found.rivals["threshold, to before"] > 0  # the fleet drifts
 
 
@@ -43,5 +43,5 @@ def test_the_plan_is_the_formula_and_a_little_for_what_must_be_estimated() -> No
     rule, (variation, correlation) = Rule(P95, 0.05), NOISE[P95]
     planned = need(rule, variation, correlation, comparisons=10).each_side
     known = by_formula(variation, correlation, rule.limit / 2, 0.995)
-    assert known < planned < 1.35 * known
+    assert known < planned < 1.5 * known
     assert need(rule, 2 * variation, correlation).each_side > 3 * planned
