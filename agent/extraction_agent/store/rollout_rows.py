@@ -44,7 +44,7 @@ class Rollout:
     settings: dict[str, Any]  # profiles.Profile, resolved
     holder: str
     lease_seconds: float
-    lease_left: float  # s; of a running one more than 0
+    lease_left: float  # s, more than 0 as long as it runs
     renewals: int
     wave: int
     paused: bool

@@ -140,7 +140,7 @@ class Rollouts(Audit):
     def rollout_hosts(self, id_: int) -> list[RolloutHost]:
         """By wave and name."""
         return [
-            RolloutHost(*row[:3], TrialState(row[3]), *row[4:])  # one constructor, as the query orders them
+            RolloutHost(row[0], row[1], row[2], TrialState(row[3]), row[4], row[5], row[6], row[7])
             for row in self._run("rollout_hosts", id=id_)
         ]
 
@@ -170,10 +170,7 @@ class Rollouts(Audit):
 
     def verdicts(self, id_: int) -> list[Judgement]:
         """By wave, the older first."""
-        return [
-            Judgement(row[0], Verdict(row[1]), *row[2:])
-            for row in self._run("verdicts", id=id_)
-        ]  # fmt: skip
+        return [Judgement(row[0], Verdict(row[1]), *row[2:]) for row in self._run("verdicts", id=id_)]
 
     # Its indexes
 
@@ -202,7 +199,7 @@ class Rollouts(Audit):
     def rollout_indexes(self, id_: int | None = None) -> list[RolloutIndex]:
         """Of one rollout. None: all that are ours and still there, of whatever rollout."""
         return [
-            RolloutIndex(*row[:5], IndexState(row[5]), row[6], RolloutState(row[7]))
+            RolloutIndex(row[0], row[1], row[2], row[3], row[4], IndexState(row[5]), row[6], RolloutState(row[7]))
             for row in self._run("rollout_indexes", id=id_)
         ]
 

@@ -49,8 +49,14 @@ class Budget:
 
     profile: str
     hosts: int
-    need: Need  # of each host, during the rollout
+    after: Need
+    before: Need | None  # None: nothing is known of it
     allowance: Allowance
+
+    @property
+    def need(self) -> Need:
+        """Of each host, during the rollout."""
+        return self.after.beside(self.before)
 
     @property
     def needed(self) -> int:
@@ -78,7 +84,8 @@ class Budget:
     def _advice(self) -> str:
         raised = f"allow at least {self.needed + self.allowance.maximum - self.allowance.left} (max_connections)"
         pool = self.need.pool - -(-(self.needed - self.allowance.left) // self.hosts)
-        return f"Set pool.maximum to {pool}, or {raised}." if pool >= _LEAST_POOL else f"It must {raised}."
+        least = max(_LEAST_POOL, self.before.pool if self.before else 0)  # what there is, counts until it is replaced
+        return f"Set pool.maximum to {pool}, or {raised}." if pool >= least else f"It must {raised}."
 
     def as_dict(self) -> dict[str, Any]:
         return {

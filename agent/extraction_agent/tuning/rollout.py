@@ -41,8 +41,7 @@ def begin(
 
 def budget(store: Store, profile: Profile, hosts: int) -> Budget:
     """What the profile comes to, beside the one the fleet has."""
-    need = Need.of(profile.settings)
-    return Budget(profile.name, hosts, need.beside(_committed(store)), store.allowance())
+    return Budget(profile.name, hosts, Need.of(profile.settings), _committed(store), store.allowance())
 
 
 def _committed(store: Store) -> Need | None:

@@ -51,11 +51,11 @@ class Host(NamedTuple):
 
 
 class Rollout(NamedTuple):
-    """A rollout: its row, its index and its controller. Its token is its number."""
+    """Its row, its index and its controller. Its token is its number."""
 
     record: Literal["none", "running", "committed", "aborted"] = "none"
     ledger: Literal["none", "intent", "renamed", "dropped"] = "none"
-    index: Literal["none", "building", "temporary", "renamed"] = "none"
+    built: Literal["none", "building", "temporary", "renamed"] = "none"  # its index
     step: int = 0  # the controller's next
     alive: bool = True
     late: str = ""  # a step that a module may still do, though the controller it served is gone
@@ -117,7 +117,7 @@ def _controller(state: State, number: int, rules: Rules) -> Iterator[Move]:
     program = steps(len(state.hosts), rules)
     step = program[rollout.step]
     if rollout.alive and step != "end":
-        done = _done(state, number, step, rules)
+        done = after(state, number, step, rules)
         if done is not None:
             gone_on = done.rollout(number, step=done.rollouts[number - 1].step + 1)
             yield Move(f"controller {number}: {step}", gone_on, must=step != "begin")
@@ -125,14 +125,14 @@ def _controller(state: State, number: int, rules: Rules) -> Iterator[Move]:
             gone = state.rollout(number, alive=False, late=step)
             yield Move(f"controller {number} is killed", gone, must=False)
             if state.store:  # a gate says NO-GO, a step was refused, or a person pressed Ctrl-C
-                yield Move(f"controller {number} gives up", _aborted(gone, number))
+                yield Move(f"controller {number} gives up", aborted(gone, number))
     if rollout.late:
-        done = _done(state.rollout(number, late=""), number, rollout.late, rules)
+        done = after(state.rollout(number, late=""), number, rollout.late, rules)
         if done is not None:
             yield Move(f"a module of controller {number}, late: {rollout.late}", done, must=False)
 
 
-def _done(state: State, number: int, step: str, rules: Rules) -> State | None:
+def after(state: State, number: int, step: str, rules: Rules) -> State | None:
     """The state after a step. None: it is refused, or has to wait."""
     if step.startswith("put"):
         place = int(step[4:])
@@ -142,21 +142,23 @@ def _done(state: State, number: int, step: str, rules: Rules) -> State | None:
     running = rollout.record == "running"
     begun_before = all(one.record != "none" for one in state.rollouts[: number - 1])
     occupied = rules.one_at_a_time and any(one.record == "running" for one in state.rollouts)
-    allowed, changes = {
+    words: dict[str, tuple[bool, dict[str, str]]] = {
         "begin": (begun_before and not occupied, {"record": "running"}),
         "intent": (running, {"ledger": "intent"}),
-        "build": (True, {"index": "building"}),  # the database asks nobody
+        "build": (True, {"built": "building"}),  # the database asks nobody
         "rename": (
-            running and rollout.index == "temporary",
-            {"index": "renamed", "ledger": "renamed" if rules.one_transaction else rollout.ledger},
+            running and rollout.built == "temporary",
+            {"built": "renamed", "ledger": "renamed" if rules.one_transaction else rollout.ledger},
         ),
         "record": (running, {"ledger": "renamed"}),
         "commit": (running or not rules.commit_compares, {"record": "committed"}),
-    }[step]
+    }
+    allowed, changes = words[step]
     return state.rollout(number, **changes) if state.store and allowed else None
 
 
-def _aborted(state: State, number: int) -> State:
+def aborted(state: State, number: int) -> State:
+    """By whoever has a reason; one that has ended stays as it is."""
     return state.rollout(number, record="aborted") if state.record(number) == "running" else state
 
 
@@ -167,17 +169,17 @@ def _record(state: State, number: int, rules: Rules) -> Iterator[Move]:
     rollout = state.rollouts[number - 1]
     if not state.store:
         return
-    if rollout.index == "building":  # also when its client was killed
-        yield Move(f"index {number} is built", state.rollout(number, index="temporary"))
+    if rollout.built == "building":  # also when its client was killed
+        yield Move(f"index {number} is built", state.rollout(number, built="temporary"))
     if rollout.record == "running" and rules.lapse_aborts and state.clock:
-        yield Move(f"lease {number} is found to have passed", _aborted(state, number))
-    if rollout.record == "aborted" and rollout.index != "building":
+        yield Move(f"lease {number} is found to have passed", aborted(state, number))
+    if rollout.record == "aborted" and rollout.built != "building":
         recorded = rollout.ledger in {"intent", "renamed"}
-        found = rules.named and rollout.index == "temporary"
+        found = rules.named and rollout.built == "temporary"
         if recorded or found:
-            ours = rollout.index == "temporary" or rollout.ledger == "renamed"
-            left = "none" if ours else rollout.index
-            yield Move(f"an agent undoes index {number}", state.rollout(number, index=left, ledger="dropped"))
+            ours = rollout.built == "temporary" or rollout.ledger == "renamed"
+            left = "none" if ours else rollout.built
+            yield Move(f"an agent undoes index {number}", state.rollout(number, built=left, ledger="dropped"))
 
 
 # A host
@@ -190,7 +192,7 @@ def _host(state: State, number: int, rules: Rules) -> Iterator[Move]:
     elif state.store and host.owes:
         settled = state.host(number, host._replace(owes=0))
         told = settled.rollout(host.owes, guarded=_runs(state, host.owes))
-        yield Move(f"{name} tells the store of its guard", _aborted(told, host.owes) if rules.guard_aborts else told)
+        yield Move(f"{name} tells the store of its guard", aborted(told, host.owes) if rules.guard_aborts else told)
     elif state.store and rules.joins and state.committed != host.confirmed:
         yield Move(f"{name} joins", state.host(number, host.confirm(state.committed)))
 
@@ -204,7 +206,7 @@ def _trial(state: State, number: int, rules: Rules) -> Iterator[Move]:
     elif not rules.hosts_ask:
         yield Move(f"{name} expires", state.host(number, host.confirm(host.trial)))
     elif state.store and rules.own_deadline:
-        yield Move(f"{name} expires, aborts", _aborted(state, host.trial).host(number, host.back()))
+        yield Move(f"{name} expires, aborts", aborted(state, host.trial).host(number, host.back()))
     elif not state.store and rules.away_is_back:
         yield Move(f"{name} expires, the store is away", state.host(number, host.back()))
     if state.faults:
@@ -241,7 +243,7 @@ def broken_always(state: State) -> Iterator[str]:
     if sum(one.record == "running" for one in state.rollouts) > 1:
         yield "two rollouts run"
     for number, one in enumerate(state.rollouts, 1):
-        if one.index != "none" and one.ledger == "none":
+        if one.built != "none" and one.ledger == "none":
             yield f"index {number} is there, and nobody recorded it"
         if one.record == "committed" and one.guarded:
             yield f"rollout {number} was committed though a guard had tripped"
@@ -267,8 +269,8 @@ def broken_at_rest(state: State) -> Iterator[str]:
     for number, one in enumerate(state.rollouts, 1):
         if one.record == "running":
             yield f"rollout {number} runs for ever"
-        if one.index != ("renamed" if one.record == "committed" else "none"):
-            yield f"rollout {number} is {one.record} and its index is {one.index}"
+        if one.built != ("renamed" if one.record == "committed" else "none"):
+            yield f"rollout {number} is {one.record} and its index is {one.built}"
         if one.ledger == "intent":
             yield f"rollout {number} has ended and its index is still an intent"
 

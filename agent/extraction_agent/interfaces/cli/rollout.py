@@ -294,6 +294,6 @@ def _evidence(file: str) -> dict[str, Any]:
         raise errors.UsageError(f"The evidence {file} cannot be read: {error.strerror}.") from error
     except ValueError as error:
         raise errors.UsageError(f"The evidence {file} is not JSON: {error}.") from error
-    if not isinstance(found, dict) or found.get("verdict") not in set(Verdict):
+    if not isinstance(found, dict) or found.get("verdict") not in list(Verdict):
         raise errors.UsageError(f"The evidence {file} has no verdict that is one of {', '.join(Verdict)}.")
     return found

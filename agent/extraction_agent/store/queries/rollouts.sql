@@ -1,7 +1,7 @@
 -- The newest first. What is left of the lease is of this moment, by this server's clock.
 SELECT
     id, token, state, profile, settings, holder, lease_seconds,
-    extract(epoch FROM lease_until - clock_timestamp())::double precision AS lease_left,
+    CASE WHEN state = 'running' THEN extract(epoch FROM lease_until - clock_timestamp())::double precision ELSE 0 END,
     renewals, wave, paused, reason, started_at, ended_at
 FROM rollouts
 WHERE (%(id)s::bigint IS NULL OR id = %(id)s) AND (%(state)s::text IS NULL OR state = %(state)s)

@@ -1,0 +1,81 @@
+"""The rights that docs/explanation/rollout.md grants: enough for each side, and no more."""
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from psycopg import sql as q
+
+from agent.tuning.records import begin
+from extraction_agent import errors
+from extraction_agent.model import Verdict
+from extraction_agent.sql import trusted
+from extraction_agent.store.rollout_rows import IndexState, RolloutState, TrialState
+from extraction_agent.store.store import Store
+from support import Database
+
+_PAGE = Path(__file__).parents[3] / "docs" / "explanation" / "rollout.md"
+_AUDIT = (  # docs/how-to/audit.md, for a role that owns none of it
+    "GRANT SELECT, INSERT ON audit_log TO {0}; GRANT SELECT, UPDATE ON audit_head TO {0}; "
+    "GRANT SELECT, INSERT, DELETE ON audit_pending TO {0}"
+)
+
+
+@pytest.fixture
+def sides(store: Database) -> Iterator[tuple[Store, Store]]:
+    """The controller's connection and the agent's, each with the page's rights and no other."""
+    granted = re.findall(r"^    (GRANT .*) TO (agent|controller);$", _PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(granted) == 6
+    with ExitStack() as stack:
+        owner = stack.enter_context(Store(store.url))
+        opened = []
+        for side in ("controller", "agent"):
+            role = q.Identifier(f"{side}_of_{store.value('SELECT current_database()')}")
+            owner.connection.execute(q.SQL("CREATE ROLE {}").format(role))
+            stack.callback(owner.connection.execute, q.SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(role))
+            owner.connection.execute(q.SQL(_AUDIT).format(role))
+            for grant, whose in granted:
+                if whose == side:
+                    owner.connection.execute(q.SQL("{} TO {}").format(trusted(grant), role))
+            connection = stack.enter_context(Store(store.url))
+            connection.connection.execute(q.SQL("SET ROLE {}").format(role))
+            opened.append(connection)
+        yield opened[0], opened[1]
+
+
+def test_each_side_can_do_its_part(sides: tuple[Store, Store]) -> None:
+    controller, agent = sides
+    begun = begin(controller)
+    controller.renew_rollout(begun.id, begun.token, wave=1)
+    index = controller.want_index(begun.id, begun.token, "store", "i", "CREATE INDEX …", ours=True)
+    controller.advance_index(index, begun.token, IndexState.BUILT)
+    controller.judge_rollout(begun.id, begun.token, 1, Verdict.INCONCLUSIVE, {})
+    controller.override_verdict(begun.id, 1, "cli:bob", "a quiet night")
+    agent.note_host(begun.id, "one", 2, TrialState.TRIAL, seconds=30)
+    agent.note_host(begun.id, "one", 2, TrialState.BACK, reason="a guard tripped")
+    assert [one.state for one in controller.rollout_hosts(begun.id)] == [TrialState.BACK]
+    assert agent.abort_rollout(begun.id, "a guard tripped").state is RolloutState.ABORTED
+    agent.drop_index(agent.rollout_indexes()[0])
+    after = begin(controller)
+    assert controller.commit_rollout(after.id, after.token).state is RolloutState.COMMITTED
+    assert agent.committed_rollout() == controller.rollout(after.id)
+
+
+def test_an_agent_begins_and_keeps_nothing(sides: tuple[Store, Store]) -> None:
+    controller, agent = sides
+    begun = begin(controller)
+    for act in (
+        lambda: agent.renew_rollout(begun.id, begun.token),
+        lambda: agent.judge_rollout(begun.id, begun.token, 1, Verdict.GO, {}),
+        lambda: agent.want_index(begun.id, begun.token, "store", "i", "CREATE INDEX …", ours=True),
+        lambda: agent.pause_rollout(begun.id, paused=True),
+    ):
+        with pytest.raises(errors.StoreError, match="permission denied"):
+            act()
+    controller.abort_rollout(begun.id, "enough")
+    with pytest.raises(errors.StoreError, match="permission denied"):
+        begin(agent)
+    with pytest.raises(errors.StoreError, match="permission denied"):
+        controller.note_host(begun.id, "one", 2, TrialState.CONFIRMED)
