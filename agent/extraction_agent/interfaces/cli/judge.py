@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 def judge(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="FILE…", help="Samples, JSON lines; of several files together.", show_default=False),
+        typer.Argument(metavar="FILE", help="Samples, JSON lines; of several files together.", show_default=False),
     ] = None,
     profile: Annotated[
         str, typer.Option("--profile", help="The profile under trial, by name or file: its gates are the rules.")
