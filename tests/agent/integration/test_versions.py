@@ -12,6 +12,7 @@ from comparison import assert_same
 from every_type import make_every_type
 from extraction_agent import embedded, errors
 from extraction_agent.model import Definition, Format
+from extraction_agent.store.rollout_rows import RolloutState, TrialState
 from extraction_agent.store.store import Store
 from support import Database, extract
 
@@ -156,3 +157,18 @@ def test_the_audit_chain_is_the_same_text_in_every_version(other: embedded.Serve
     same_time = f"SELECT audit_text(ROW({columns})::audit_log) FROM audit_log WHERE id = 2"
     assert store.value(ours) != older.value(ours)  # written at two moments
     assert store.value(q.SQL(same_time)) == older.value(q.SQL(same_time))
+
+
+def test_a_rollout_is_decided_on_it(other: embedded.Server) -> None:
+    store = migrated(other)
+    with Store(store.url) as opened:
+        first = opened.begin_rollout("optimized", {}, "controller", 60)
+        with pytest.raises(errors.Conflict, match="controller holds it"):
+            opened.begin_rollout("optimized", {}, "another", 60)
+        assert opened.renew_rollout(first.id, first.token).renewals == 1
+        opened.note_host(first.id, "one", 1, TrialState.TRIAL, seconds=30)
+        store.run("UPDATE rollouts SET lease_until = clock_timestamp()")
+        assert opened.rollout(first.id).state is RolloutState.ABORTED
+        second = opened.begin_rollout("optimized", {}, "another", 60)
+        assert opened.commit_rollout(second.id, second.token) == opened.committed_rollout()
+        assert 0 < opened.allowance().left < opened.allowance().maximum
