@@ -1,5 +1,6 @@
 """The daemon's configuration: one YAML file under a strict model. What a rollout tunes is not here but in profiles."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -120,3 +121,9 @@ def load(path: Path) -> Config:
         return Config.model_validate(data)
     except ValidationError as error:
         raise errors.UsageError(f"The configuration {path}: {profiles.explain(error, Config)}") from error
+
+
+def state_directory(loaded: Config) -> Path | None:
+    """Where generations are kept; None: nowhere, so that no rollout can change this agent."""
+    given = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    return loaded.state_directory or (Path(given) if given else None)

@@ -4,8 +4,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from extraction_agent import deadlines, errors
 from extraction_agent.profiles import Profile
@@ -26,23 +27,20 @@ class Record:
         """agent: in whose name it tells what happened here, unless another is said."""
         self._url, self._agent = store_url, agent
         self._store: Store | None = None
-        self._busy: asyncio.Future[object] | None = None
+        self._turn = asyncio.Lock()  # held until the thread that asks has ended, whoever still waits for it
 
     async def ask(self, action: Callable[[Store], T]) -> T:
         """Raises StoreUnavailable, also if no answer comes in time; what else the action raises."""
-        late = time.monotonic() + deadlines.RECORD
-        if self._busy is not None:
-            await asyncio.wait([self._busy], timeout=deadlines.RECORD)
-        if self._busy is not None and not self._busy.done():
-            raise _no_answer()
+        begun = time.monotonic()
+        await self._take_turn(deadlines.RECORD)
         stop = Stop()
         asking = asyncio.ensure_future(asyncio.to_thread(self._ask, action, stop))
         asking.add_done_callback(lambda _: stop.close())
-        self._busy = asking
-        await asyncio.wait([asking], timeout=max(late - time.monotonic(), 0.1))
+        asking.add_done_callback(lambda _: self._turn.release())
+        await asyncio.wait([asking], timeout=begun + deadlines.RECORD - time.monotonic())
         if not asking.done():
             stop.request()
-            asking.add_done_callback(_forget)
+            asking.add_done_callback(lambda asked: asked.cancelled() or asked.exception())  # nobody waits for it
             raise _no_answer()
         try:
             return asking.result()
@@ -51,10 +49,16 @@ class Record:
 
     async def close(self) -> None:
         """Once nobody asks any more."""
-        if self._busy is not None:
-            await asyncio.wait([self._busy], timeout=deadlines.CANCEL)
-        if self._store is not None and (self._busy is None or self._busy.done()):
-            self._store.close()
+        with suppress(errors.StoreUnavailable):
+            await self._take_turn(deadlines.CANCEL)
+            if self._store is not None:
+                self._store.close()
+
+    async def _take_turn(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._turn.acquire(), seconds)
+        except TimeoutError:
+            raise _no_answer() from None
 
     def _ask(self, action: Callable[[Store], T], stop: Stop) -> T:
         with ended_by(stop):
@@ -69,12 +73,6 @@ class Record:
 
 def _no_answer() -> errors.StoreUnavailable:
     return errors.StoreUnavailable(f"The store's record of rollouts gave no answer within {deadlines.RECORD:g} s.")
-
-
-def _forget(asked: "asyncio.Future[object]") -> None:
-    """What nobody waits for any more."""
-    if not asked.cancelled():
-        asked.exception()
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +153,7 @@ def check(store: Store, order: Order, host: str) -> None:
     audit(store, order.who, order.request, "tuning.tried", f"host {host}", after)
 
 
-def audit(store: Store, who: str, request: str | None, action: str, object_: str, after: dict[str, object]) -> None:
+def audit(store: Store, who: str, request: str | None, action: str, object_: str, after: dict[str, Any]) -> None:
     with store.transaction(), store.acting(who, request):
         store.audit(None, action, object_, after=after)
 

@@ -138,8 +138,8 @@ class Host:
             self._refuse_lower(token)
             if self.trial is None or self.trial.rollout != rollout:
                 return
-            action = f"host {self.name}", {"generation": self.trial.number, "rollout": rollout}
-            await self._record.ask(lambda store: audit(store, who, request, "tuning.back", *action))
+            told = {"generation": self.trial.number, "rollout": rollout}
+            await self._record.ask(lambda store: audit(store, who, request, "tuning.back", f"host {self.name}", told))
             await self._go_back(f"asked by {who}", "request")
 
     def _kept(self) -> Generations:

@@ -11,7 +11,7 @@ from extraction_agent.model import Consistency, Definition
 from extraction_agent.pipeline.start import start
 from extraction_agent.profiles import Profile, Settings
 from extraction_agent.sources import open_source
-from extraction_agent.store.rollout_rows import Rollout, RolloutHost
+from extraction_agent.store.rollout_rows import Rollout, TrialState
 from extraction_agent.store.store import Store
 from support import Database
 
@@ -40,10 +40,12 @@ class Controller:
     def begin(self, wanted: Profile, lease: float = LEASE) -> Rollout:
         return self._store.begin_rollout(wanted.name, wanted.model_dump(mode="json"), "a test", lease)
 
-    def put(self, daemon: Daemon, rollout: Rollout, seconds: float = TRIAL, **changes: Any) -> Answer:
+    def put(
+        self, daemon: Daemon, rollout: Rollout, seconds: float = TRIAL, changes: dict[str, Any] | None = None
+    ) -> Answer:
         """Ask a host to try it. changes: of the body."""
         body = {"rollout": rollout.id, "token": rollout.token, "profile": rollout.settings, "trial_seconds": seconds}
-        return daemon.ask("/api/v1/tuning", "PUT", {**body, **changes})
+        return daemon.ask("/api/v1/tuning", "PUT", {**body, **(changes or {})})
 
     def try_(self, daemon: Daemon, wanted: Profile, seconds: float = TRIAL, lease: float = LEASE) -> Rollout:
         """Begin a rollout and have a host try it."""
@@ -64,10 +66,9 @@ class Controller:
     def found(self, rollout: Rollout) -> Rollout:
         return self._store.rollout(rollout.id)
 
-    def host(self, rollout: Rollout) -> RolloutHost:
-        """What the one host has said of itself."""
-        (host,) = self._store.rollout_hosts(rollout.id)
-        return host
+    def host(self, rollout: Rollout) -> TrialState | None:
+        """What the one host has said of itself, if anything."""
+        return next((host.state for host in self._store.rollout_hosts(rollout.id)), None)
 
     def actions(self, limit: int = 100) -> list[tuple[str, str]]:
         """Of the audit log, with who did it; the oldest first."""

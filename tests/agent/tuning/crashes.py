@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-from extraction_agent.tuning import durable
-
 
 class Crash(BaseException):
     """The machine ends here."""
@@ -67,8 +65,8 @@ def failing(at: int, make: Callable[[], BaseException] = Crash, *, forever: bool
         return target
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(durable.os, "open", opened)
-        patch.setattr(durable.os, "write", written)
-        patch.setattr(durable.os, "fsync", synced)
+        patch.setattr(os, "open", opened)
+        patch.setattr(os, "write", written)
+        patch.setattr(os, "fsync", synced)
         patch.setattr(Path, "replace", renamed)
         yield steps

@@ -4,11 +4,11 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from extraction_agent import errors, secrets
+from extraction_agent import config, errors, secrets
 from extraction_agent.cache.configs import Configs
 from extraction_agent.cache.local import Local
 from extraction_agent.cache.redis import Redis
-from extraction_agent.interfaces.agent.configuration import Configuration, state_directory
+from extraction_agent.interfaces.agent.configuration import Configuration
 from extraction_agent.interfaces.agent.http import Http
 from extraction_agent.interfaces.agent.parts import (
     Cache,
@@ -53,10 +53,10 @@ class Composition:
 
 def compose(loaded: Configuration) -> Composition:
     """Raises UsageError for a configuration that cannot work, HostError; waits for nothing."""
-    folder = state_directory(loaded.config)
+    folder = config.state_directory(loaded.config)
     generations = None if folder is None else Generations(folder)
     begun = None if generations is None else generations.begin()
-    configuration = loaded.tuned(begun and begun.profile)
+    configuration = loaded.tuned(None if begun is None else begun.profile)
     settings, store_url = configuration.profile.settings, configuration.store_url()
     sources = Sources(configuration.reserved_secrets())
     place, close_place = _place(configuration)

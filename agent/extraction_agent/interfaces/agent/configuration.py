@@ -1,6 +1,5 @@
 """What the daemon runs by: the configuration file and the profile it names, resolved and held against each other."""
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -69,12 +68,6 @@ def load(path: Path) -> Configuration:
         profile = str(path.parent / profile)
     named = profiles.load(profile)
     return Configuration(loaded, named, named)
-
-
-def state_directory(loaded: config.Config) -> Path | None:
-    """Where generations are kept; None: nowhere, so that no rollout can change this agent."""
-    given = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
-    return loaded.state_directory or (Path(given) if given else None)
 
 
 def _value(loaded: config.Config, name: str) -> Any:

@@ -4,37 +4,29 @@ import argparse
 import asyncio
 import faulthandler
 import os
-import signal
 import sys
-from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
 import yaml
 
-from extraction_agent import config, errors
+from extraction_agent import errors
 from extraction_agent.daemon import Daemon
 from extraction_agent.interfaces.agent import composition, configuration
 from extraction_agent.interfaces.agent.configuration import Configuration
 from extraction_agent.notify import Systemd
 from extraction_agent.observe import logs
 from extraction_agent.profiles import Profile
-from extraction_agent.tuning.generations import Generations
-
-_SETTLED = 10  # s that --settle may take, whatever the disk does
 
 
 def main() -> None:
-    """Run the daemon, or do what is asked instead.
+    """Run the daemon, or say what is asked.
 
     Exit with 0 (drained), 1 (it failed), 2 (the configuration is wrong) or 75 (to be started again at once).
     """
     options = _options().parse_args()
     try:
-        if options.settle:
-            _settle(options.config)
-            return
         loaded = configuration.load(options.config)
         if options.validate_config:
             print(f"The configuration {options.config} is valid.")  # noqa: T201 - the answer
@@ -69,15 +61,6 @@ async def _live(path: Path, loaded: Configuration) -> int:
     return await daemon.run()
 
 
-def _settle(path: Path) -> None:
-    """Before the daemon, and outside it: it reads two small files, asks nobody, and ends."""
-    signal.alarm(_SETTLED)
-    folder = configuration.state_directory(config.load(path))
-    if folder is not None:
-        with closing(Generations(folder)) as generations:
-            print(generations.settle())  # noqa: T201 - for the journal
-
-
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="extraction-agent",
@@ -91,9 +74,6 @@ def _options() -> argparse.ArgumentParser:
     )
     instead.add_argument(
         "--print-config", action="store_true", help="only print the configuration with all defaults; no secret"
-    )
-    instead.add_argument(
-        "--settle", action="store_true", help="only decide which generation the next start begins with: ExecStartPre="
     )
     parser.add_argument("--version", action="version", version=f"extraction-agent {version('extraction-agent')}")
     return parser
