@@ -1,5 +1,6 @@
 """An agent's ways to the store: one connection for short actions, others for long ones; and its two stops."""
 
+import logging
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -10,6 +11,8 @@ from extraction_agent.model import Status
 from extraction_agent.protect.breaker import Breaker
 from extraction_agent.store.store import Store
 from extraction_agent.waiting import Stop, ended_by
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -45,7 +48,8 @@ class Control:
 
     def fail(self, extraction_id: int, message: str) -> None:
         """Fail an extraction that still runs."""
-        self.run(lambda store: store.end(extraction_id, Status.FAILED, message))
+        if self.run(lambda store: store.end(extraction_id, Status.FAILED, message)):
+            log.warning("extraction %s failed: %s", extraction_id, message)
 
     def finish(self, store: Store, extraction_id: int) -> bool:
         """Finish an extraction whose chunks are done; what no retry can mend fails it. Returns whether it ended."""

@@ -83,3 +83,14 @@ def test_records_of_a_failed_chunk_are_taken_back(throughput: Throughput, clock:
         with pytest.raises(OSError, match="lost"):
             fail()
         assert throughput.per_minute() == 0
+
+
+def test_each_whole_second_is_told_the_oldest_first(throughput: Throughput, clock: _Clock) -> None:
+    with throughput.busy(), throughput.chunk() as moved:
+        for rows in (5, 0, 7):
+            moved(rows)
+            clock.now += 1
+        moved(9)
+        assert throughput.per_second() == [0] * 56 + [5, 0, 7]
+        clock.now += 100
+        assert throughput.per_second() == [0] * 59

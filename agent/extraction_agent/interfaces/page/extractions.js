@@ -5,26 +5,28 @@ import { bytes, count, moment, plural, span } from "./format.js";
 
 const SIGNS = { pending: "…", running: "▸", succeeded: "✓", failed: "✕", cancelled: "–" };
 
-const cell = (label, className) => {
-  const made = element("td", className);
+const cell = (label, className, ...children) => {
+  const made = element("td", className, ...children);
   made.setAttribute("role", "cell");
   made.dataset.label = label;
   return made;
 };
 
 function make() {
-  const name = cell("Extraction", "name");
-  name.append(element("b"), element("span", "note"));
-  const state = cell("State", "state");
-  state.append(element("span", "sign"), element("span", "note"));
-  const progress = cell("Progress", "progress");
   const track = element("div", "bar");
   track.setAttribute("role", "progressbar");
   track.setAttribute("aria-valuemin", "0");
-  progress.append(track, element("span", "note"), element("p", "error"));
-  const records = cell("Records", "right");
-  records.append(element("span"), element("span", "note"));
-  const row = element("tr", "", name, state, progress, records, cell("A minute", "right"), cell("Time", "right"));
+  const note = () => element("span", "note");
+  const row = element(
+    "tr",
+    "",
+    cell("Extraction", "name", element("b"), note()),
+    cell("State", "state", element("span", "sign"), note()),
+    cell("Progress", "progress", track, note(), element("p", "error")),
+    cell("Records", "right", element("span"), note()),
+    cell("A minute", "right"),
+    cell("Time", "right", element("span"), note()),
+  );
   row.setAttribute("role", "row");
   return row;
 }
@@ -57,7 +59,6 @@ function fill(row, one, here) {
   text(records.children[0], count(one.rows));
   text(records.children[1], one.bytes > 0 ? bytes(one.bytes) : "");
   text(rate, count(one.rows_per_minute));
-  if (!time.firstChild) time.append(element("span"), element("span", "note"));
   text(time.children[0], span(one.seconds));
   text(time.children[1], left(one) || moment(one.created_at));
 }

@@ -59,7 +59,7 @@ function extractionsTrouble(error) {
 
 function enter() {
   show(byId("enter"), false);
-  for (const id of ["agent", "leave"]) show(byId(id), true);
+  show(byId("agent"), true);
   polls = [poll(lookAtState, stateTrouble), poll(lookAtExtractions, extractionsTrouble)];
 }
 
@@ -68,7 +68,7 @@ function leave(why) {
   polls.forEach((end) => end());
   token.forget();
   answered = null;
-  for (const id of ["agent", "leave", "about", "ready"]) show(byId(id), false);
+  for (const id of ["agent", "about", "ready"]) show(byId(id), false);
   attribute(document.body, "data-stale", null);
   text(byId("host"), "");
   text(byId("notice"), why ? `✕ ${why}` : "");

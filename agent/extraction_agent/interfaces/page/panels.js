@@ -25,7 +25,8 @@ function fillMeter(item, { name, value, parts, note, wrong }) {
 
 const meters = (id, items) => list(byId(id), items, (item) => item.name, makeMeter, fillMeter);
 
-const sentence = (...parts) => parts.filter(Boolean).join(" · ");
+// Parts that are there, each on one line.
+const sentence = (...parts) => parts.filter(Boolean).map((part) => part.replaceAll(" ", "\u00a0")).join(" · ");
 
 function poolMeter(pool) {
   const wrong = pool.timeouts + pool.leaks > 0 || (pool.pending > 0 && pool.active >= pool.maximum);
@@ -120,7 +121,7 @@ function showFigures({ work, pools, errors }) {
     `Records moved in each second of the last minute, ${count(peak)} at most`,
   );
   text(byId("chunks"), count(work.chunks_in_flight));
-  text(byId("chunks-note"), `at most ${count(work.chunks_at_most)} here`);
+  text(byId("chunks-note"), `chunks, at most ${count(work.chunks_at_most)}`);
   const store = pools.find((pool) => pool.name === "store");
   text(byId("connections"), store ? percent(store.active / store.maximum) : "–");
   text(byId("connections-note"), store ? `${count(store.active)} of ${count(store.maximum)} in use` : "");
@@ -139,7 +140,7 @@ function fillEntry(item, { at, level, message, extraction_id: id }) {
   attribute(when, "datetime", at);
   text(sign, level === "warning" ? "⚠ warning" : `✕ ${level}`);
   attribute(sign, "data-state", level === "warning" ? "warning" : "failed");
-  text(words, id === null ? message : `Extraction ${id}: ${message}`);
+  text(words, id === null || message.includes(`extraction ${id}`) ? message : `Extraction ${id}: ${message}`);
 }
 
 function showLog(log) {
