@@ -40,7 +40,7 @@ PROBE = 1.0  # one probe of the store, log-in included
 UNREADY = 1.5  # without a probe that succeeded for this long, the store counts as away
 
 CACHE_CONNECT = 0.5  # a connection to Redis, TLS included
-CACHE = 0.2  # one call of Redis: the store would answer as fast
+CACHE = 0.1  # one call of Redis: a request that meets a dead one is answered by the store, and still in time
 CACHE_LEASE = 1.0  # how long an agent takes cached configs for valid without asking the store
 CACHE_ADOPT = 5.0  # how long an agent has seen no cache, or another's, in use before it puts its own to use
 

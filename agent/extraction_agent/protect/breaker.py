@@ -18,7 +18,7 @@ from extraction_agent.observe import metrics
 
 FAILURES = 3  # in a row, that open it
 _FIRST = 1.0  # s it stays open at first
-_LONGEST = 30.0  # s it stays open at most
+_LONGEST = 5.0  # s it stays open at most: so soon is work resumed, and one call in that time harms no database
 _JITTER = 0.2  # of the while, either way
 _TRIAL = 60.0  # s after which a trial that has not come back is taken for lost
 
@@ -46,9 +46,9 @@ class Breaker:
         """name: of the database, in messages and metrics. unavailable: what is raised while open."""
         self.name = name
         self._unavailable, self._clock = unavailable, clock
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._failures = 0
-        self._openings = 0  # in a row
+        self._next = _FIRST  # s that it will stay open when it opens next
         self._until: float | None = None  # open until then; None: closed
         self._trial_since: float | None = None
         self._told(State.CLOSED)
@@ -64,22 +64,31 @@ class Breaker:
         trying = self._trial_since is not None
         return State.HALF_OPEN if trying or self._clock() >= self._until else State.OPEN
 
+    @property
+    def refusal(self) -> errors.SourceUnavailable | errors.StoreUnavailable | None:
+        """What entering it would raise now."""
+        with self._lock:
+            now = self._clock()
+            if self._until is None or (now >= self._until and not self._trying(now)):
+                return None
+            wait = max(self._until - now, _FIRST / 2)
+            return self._unavailable(
+                f"{self.name} was not reached {self._failures} times in a row; it is asked again in {wait:.1f} s.",
+                retry_after=wait,
+            )
+
+    def _trying(self, now: float) -> bool:
+        return self._trial_since is not None and now - self._trial_since <= _TRIAL
+
     def __enter__(self) -> Self:
         with self._lock:
-            if self._until is None:
-                return self
-            now = self._clock()
-            if self._trial_since is not None and now - self._trial_since > _TRIAL:
-                self._trial_since = None
-            if now >= self._until and self._trial_since is None:
-                self._trial_since = now
+            refusal = self.refusal
+            if refusal is not None:
+                raise refusal
+            if self._until is not None:
+                self._trial_since = self._clock()
                 self._told(State.HALF_OPEN)
-                return self
-            wait = max(self._until - now, _FIRST / 2)
-        raise self._unavailable(
-            f"{self.name} was not reached {self._failures} times in a row; it is asked again in {wait:.1f} s.",
-            retry_after=wait,
-        )
+            return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -94,7 +103,7 @@ class Breaker:
                 self._trial_since = None
 
     def _close(self) -> None:
-        self._failures = self._openings = 0
+        self._failures, self._next = 0, _FIRST
         self._until = self._trial_since = None
         self._told(State.CLOSED)
 
@@ -105,8 +114,8 @@ class Breaker:
         if self._until is None and self._failures < FAILURES:
             return
         self._trial_since = None
-        while_ = min(_FIRST * 2.0**self._openings, _LONGEST) * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - jitter
-        self._openings += 1
+        while_ = self._next * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - jitter
+        self._next = min(2 * self._next, _LONGEST)
         self._until = self._clock() + while_
         metrics.BREAKER_OPENED.labels(self.name).inc()
         self._told(State.OPEN)

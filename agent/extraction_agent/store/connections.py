@@ -1,13 +1,29 @@
 """psycopg_pool's ConnectionPool, with what a service needs that runs for months beside a store that restarts."""
 
 from collections import deque
+from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
-from typing import Any
+from types import TracebackType
+from typing import Any, Protocol
 
 import psycopg_pool
 
 from extraction_agent import postgres
 from extraction_agent.observe import metrics
+
+
+class Breaker(Protocol):
+    """Entered around each attempt to open a connection; while the store is down it refuses with one of our errors."""
+
+    @property
+    def refusal(self) -> Exception | None:
+        """What entering it would raise now."""
+
+    def __enter__(self) -> object: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
 
 
 class Pooled(postgres.Connection):
@@ -22,7 +38,8 @@ class Connections(psycopg_pool.ConnectionPool[Pooled]):
     - after an outage it pauses for up to minutes between attempts, and whoever waits when it has given up is forgotten;
     - `resize` to less closes nothing, and to more may pass the maximum;
     - of connections too many it closes one each `max_idle`; one past its life is closed only after another use;
-    - a caller whose wait has timed out stays in its queue and in its figures.
+    - a caller whose wait has timed out stays in its queue and in its figures;
+    - while the store is down, callers wait for as long as they may, and keep their threads from those who need none.
 
     It is used without the base's `check`, which sleeps 1, 2, 4, … s between one dead connection and the next, and
     without its `reset`, which waits for a worker that may be waiting for a server. The tests of the pools hold all
@@ -30,22 +47,55 @@ class Connections(psycopg_pool.ConnectionPool[Pooled]):
     """
 
     refused: Exception | None = None  # why the latest attempt to open a connection failed; None: it did not
+    breaker: Breaker | None = None
+    where = "store"  # in errors
+    _lent = 0
 
     def _connect(self, timeout: float | None = None) -> Pooled:
         begun = monotonic()
+        breaker: AbstractContextManager[object] = self.breaker or nullcontext()
         try:
-            connection = super()._connect(timeout)
-        except Exception as error:
-            self.refused = error
+            with breaker, postgres.translated(postgres.STORE, self.where):
+                connection = self._attempt(timeout)
+        except Exception:
+            self._refuse_waiting()
             raise
         self.refused = None
         connection.idle_since = monotonic()
         metrics.POOL_CREATION_SECONDS.labels(self.name).observe(connection.idle_since - begun)
         return connection
 
+    def _attempt(self, timeout: float | None) -> Pooled:
+        try:
+            return super()._connect(timeout)
+        except Exception as error:
+            self.refused = error
+            raise
+
+    def getconn(self, timeout: float | None = None) -> Pooled:
+        """Raises what the breaker says, if no connection is at hand and none can come back."""
+        if not (self._pool or self._lent) and self.breaker is not None and (refusal := self.breaker.refusal):
+            raise refusal
+        connection = super().getconn(timeout)
+        with self._lock:
+            self._lent += 1
+        return connection
+
+    def _refuse_waiting(self) -> None:
+        """Once the breaker is open, whoever waits is told so, unless a connection may come back."""
+        if self.breaker is None or (refusal := self.breaker.refusal) is None:
+            return
+        with self._lock:
+            if self._lent:
+                return
+            waiting, self._waiting = self._waiting, deque()
+        for client in waiting:
+            client.fail(self.breaker.refusal or refusal)  # one each: threads that raise it add to its traceback
+
     def putconn(self, conn: Pooled) -> None:
         conn.idle_since = monotonic()
         with self._lock:
+            self._lent -= 1
             surplus = self._nconns > self._max_size
             self._nconns -= surplus
         if surplus:

@@ -16,7 +16,7 @@ from psycopg.pq import TransactionStatus
 from extraction_agent import deadlines, errors, postgres, profiles
 from extraction_agent.observe import metrics
 from extraction_agent.store.connection import prepare
-from extraction_agent.store.connections import Connections, Pooled, options
+from extraction_agent.store.connections import Breaker, Connections, Pooled, options
 from extraction_agent.store.reporting import forget, report
 from extraction_agent.store.store import Store
 
@@ -52,8 +52,11 @@ class _Loan:
 class Pool:
     """Safe for many threads. Opens connections by itself, and goes on trying while the store is away."""
 
-    def __init__(self, url: str, settings: profiles.Pool, name: str = "store") -> None:
-        """name: in metrics and logs. Raises UsageError for a URL that is none; does not wait for the store."""
+    def __init__(self, url: str, settings: profiles.Pool, name: str = "store", breaker: Breaker | None = None) -> None:
+        """name: in metrics and logs. breaker: of the store; while it is open, nobody waits for a connection in vain.
+
+        Raises UsageError for a URL that is none; does not wait for the store.
+        """
         self.name, self.where = name, postgres.address(url, "store")
         self._url, self._settings = url, settings
         self._loans: dict[Pooled, _Loan] = {}
@@ -73,8 +76,10 @@ class Pool:
             max_lifetime=settings.max_lifetime_seconds,
             reconnect_timeout=deadlines.POOL_RECONNECT,
             name=name,
-            open=True,
+            open=False,
         )
+        self._connections.breaker, self._connections.where = breaker, self.where
+        self._connections.open()
         report(
             name,
             active=lambda: len(self._loans),
@@ -90,7 +95,7 @@ class Pool:
 
     @contextlib.contextmanager
     def store(self) -> Iterator[Store]:
-        """Lend a connection. Raises StoreUnavailable if none is to be had in time."""
+        """Lend a connection. Raises StoreUnavailable if none is to be had in time, or by the breaker."""
         connection, loan = self._take(_taker())
         try:
             yield Store.over(connection, self._url, self.where)

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from extraction_agent import embedded, profiles
+from extraction_agent.store.connections import Breaker
 from extraction_agent.store.pools import Pool
 from extraction_agent.store.store import Store
 
@@ -32,9 +33,10 @@ def make_pool() -> Iterator[MakePool]:
     """Makes pools that are closed after the test: make_pool(url, maximum=5)."""
     made: list[Pool] = []
 
-    def make(url: str, **settings: Any) -> Pool:
+    def make(url: str, breaker: Breaker | None = None, **settings: Any) -> Pool:
         defaults = {"maximum": 5, "minimum_idle": 0, "connection_timeout_seconds": 30}
-        pool = Pool(url, profiles.Pool().model_copy(update={**defaults, **settings}), f"test-{next(_numbers)}")
+        wanted = profiles.Pool().model_copy(update={**defaults, **settings})
+        pool = Pool(url, wanted, f"test-{next(_numbers)}", breaker)
         made.append(pool)
         return pool
 

@@ -78,6 +78,7 @@ def test_open_refuses_at_once_and_says_when_to_come_again(breaker: Breaker) -> N
     opened(breaker)
     with pytest.raises(errors.SourceUnavailable, match="asked again in") as refusal, breaker:
         raise AssertionError("reached")
+    assert str(breaker.refusal) == str(refusal.value)
     assert refusal.value.transient
     assert refusal.value.retry_after is not None
     assert 0.5 <= refusal.value.retry_after <= 1.2
@@ -86,8 +87,10 @@ def test_open_refuses_at_once_and_says_when_to_come_again(breaker: Breaker) -> N
 def test_half_open_lets_one_through_and_closes_when_it_succeeds(breaker: Breaker, clock: Clock) -> None:
     opened(breaker)
     clock.now += 1.3
+    assert breaker.refusal is None
     with breaker:
         assert told() == State.HALF_OPEN
+        assert breaker.refusal is not None
         assert not call(breaker, lambda: None)  # a second one meanwhile
     assert breaker.state is State.CLOSED
     assert call(breaker, broken)
@@ -106,9 +109,17 @@ def test_the_while_doubles_up_to_a_limit_and_has_jitter(clock: Clock) -> None:
             whiles.append(clock.now - begun)
         firsts.add(round(whiles[0], 2))
         assert whiles[0] <= 1.25
-        assert whiles[3] > 2 * whiles[1]
-        assert 23 < whiles[-1] < 37
+        assert whiles[2] > 2 * whiles[0]
+        assert 3.9 < whiles[-1] < 6.2
     assert len(firsts) > 3
+
+
+def test_days_of_an_outage_are_counted(breaker: Breaker, clock: Clock) -> None:
+    opened(breaker)
+    for _ in range(2000):
+        clock.now += 6.2
+        assert call(breaker, broken)
+    assert breaker.state is State.OPEN
 
 
 def test_an_answer_that_refuses_is_an_answer(breaker: Breaker) -> None:

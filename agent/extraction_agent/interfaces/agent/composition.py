@@ -61,9 +61,9 @@ def compose(loaded: Configuration) -> Composition:
     sources = Sources(configuration.reserved_secrets())
     place, close_place = _place(configuration)
     threads = Threads(settings.threads.core, settings.threads.maximum, settings.threads.queue)
-    pool = Pool(store_url, settings.pool)
-    configs = Configs(pool.store, place, settings.cache)
     guards = Guards(store_url, settings)
+    pool = Pool(store_url, settings.pool, breaker=guards.store_breaker)
+    configs = Configs(pool.store, place, settings.cache)
     recent = Recent()
 
     def make_agent(chunks_in_flight: int) -> Agent:

@@ -96,9 +96,8 @@ def _told(error: Exception, request_id: str) -> tuple[HTTPStatus, str, dict[str,
 
 
 def _retry(error: errors.ExtractionError) -> dict[str, str]:
-    if isinstance(error, errors.Busy):
-        return {"Retry-After": str(max(ceil(error.retry_after), 1))}
-    return {"Retry-After": str(_AWAY)} if error.transient else {}
+    seconds = getattr(error, "retry_after", None) or _AWAY
+    return {"Retry-After": str(max(ceil(seconds), 1))} if error.transient else {}
 
 
 def _of_http(error: web.HTTPException) -> tuple[HTTPStatus, str, dict[str, str]]:
