@@ -63,6 +63,9 @@ class Api(Strict):
     port: int = Field(8470, ge=0, le=65535, description="0: any free one, told in the log")
     tls: Tls | None = Field(None, description="without it, listen on loopback only")
     body_limit_bytes: int = Field(1_048_576, ge=1024, le=67_108_864, description="a longer request body is refused")
+    connections: int = Field(
+        800, ge=10, le=100_000, description="open at once; for one more, the longest idle one is closed"
+    )
     page_limit: int = Field(1000, ge=1, le=10_000, description="rows of one page at most")
     rate_per_second: float = Field(100, gt=0, le=100_000, description="requests of one token, on average")
     burst: int = Field(200, ge=1, le=100_000, description="requests of one token at once")

@@ -30,6 +30,7 @@ POOL_ROUND = 1.0  # how often a pool looks for leaks, old connections and caller
 
 BODY = 10.0  # a request's body, from its first byte to its last
 KEEP_ALIVE = 75.0  # a connection without a whole head of a request; longer than proxies keep theirs
+HANDSHAKE = 10.0  # of TLS, with a client
 LINGER = 5.0  # a body that nobody wants is still taken for this long, so that its sender reads why
 UNREAD = 30.0  # an answer that its client does not read
 TOKENS = 2.0  # read the valid tokens

@@ -116,6 +116,11 @@ BREAKER_OPENED = _counter("extraction_breaker_opened_total", "Times the breaker 
 HTTP_SECONDS = _histogram(
     "http_request_duration_seconds", "Requests answered; route is the template", "method", "route", "status"
 )
+HTTP_CONNECTIONS = _gauge("http_connections_open", "Connections of clients")
+HTTP_CONNECTIONS_MAX = _gauge("http_connections_max", "Connections of clients at most")
+HTTP_CONNECTIONS_CLOSED = _counter(
+    "http_connections_closed_total", "Connections closed to make room, or refused because all were at work", "reason"
+)
 
 # The daemon, its process and its host
 BUILD = Info("extraction_agent_build", "The program and its Python", registry=REGISTRY)

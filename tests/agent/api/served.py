@@ -4,19 +4,19 @@ import asyncio
 import http.client
 import json
 import logging
+import ssl
 import threading
 import time
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Self
 
-from aiohttp import web
-
 from extraction_agent import config, profiles, secrets
 from extraction_agent.cache.configs import Configs
 from extraction_agent.cache.local import Local
 from extraction_agent.interfaces.api import application
 from extraction_agent.interfaces.api.context import Context
+from extraction_agent.interfaces.api.listener import Listener
 from extraction_agent.jobs import Agent
 from extraction_agent.protect.threads import Threads
 from extraction_agent.sources import open_source
@@ -56,9 +56,9 @@ class Response:
 class Served:
     """Serves while it is entered, on a thread's loop."""
 
-    def __init__(self, store_url: str, works: bool = False, **settings: Any) -> None:
-        """works: an agent runs beside it. settings: parts of the configuration."""
-        self.store_url, self._works = store_url, works
+    def __init__(self, store_url: str, works: bool = False, tls: ssl.SSLContext | None = None, **settings: Any) -> None:
+        """works: an agent runs beside it. tls: of the server. settings: parts of the configuration."""
+        self.store_url, self._works, self._tls = store_url, works, tls
         self.config = config.Config.model_validate({"store": {"url": store_url}, **settings})
         self.port = 0
         self.held: list[int] = []
@@ -108,15 +108,12 @@ class Served:
                 hold=agent.hold,
                 reserved_secrets=frozenset({"own"}),
             )
-            runner = web.AppRunner(application.build(self.context))
-            await runner.setup()
-            site = web.TCPSite(runner, "127.0.0.1", 0)
-            await site.start()
-            self.port = runner.addresses[0][1]
+            listener = Listener(application.build(self.context), lambda: self.context.config.api.connections, self._tls)
+            _, self.port = await listener.open("127.0.0.1", 0)
             work = asyncio.create_task(agent.run()) if self._works else None
             self._ready.set()
             await self._end.wait()
-            await runner.cleanup()
+            await listener.close(PATIENCE)
             agent.stop()
             if work is not None:
                 await work

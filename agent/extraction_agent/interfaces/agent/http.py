@@ -11,10 +11,9 @@ from extraction_agent import errors
 from extraction_agent.interfaces.agent.configuration import Configuration
 from extraction_agent.interfaces.agent.parts import Part, left
 from extraction_agent.interfaces.api.context import Context
+from extraction_agent.interfaces.api.listener import Listener
 
 log = logging.getLogger(__name__)
-
-_OPEN_REQUESTS = 5.0  # s that requests under way are waited for at the end
 
 
 class Http(Part):
@@ -24,18 +23,15 @@ class Http(Part):
 
     def __init__(self, configuration: Configuration, application: web.Application, context: Context) -> None:
         self._api, self._context = configuration.config.api, context
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=_OPEN_REQUESTS)
         self._tls = _tls(configuration)
+        self._listener = Listener(application, lambda: context.config.api.connections, self._tls)
 
     async def start(self) -> asyncio.Task[None] | None:
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, self._api.listen, self._api.port, ssl_context=self._tls)
         try:
-            await site.start()
+            host, port = await self._listener.open(self._api.listen, self._api.port)
         except OSError as error:
             where = f"{self._api.listen}:{self._api.port}"
             raise errors.ExtractionError(f"The daemon cannot listen on {where}: {error.strerror}.") from error
-        host, port, *_ = self._runner.addresses[0]
         scheme = "http" if self._tls is None else "https"
         log.info("listening on %s://%s:%d", scheme, f"[{host}]" if ":" in host else host, port)
         return None
@@ -43,14 +39,14 @@ class Http(Part):
     async def reload(self, configuration: Configuration) -> None:
         """Requests from now on see the new limits; new connections a renewed certificate."""
         tls = configuration.config.api.tls
-        if tls is not None and self._tls is not None:
+        if tls is not None and self._tls is not None and configuration.config is not self._context.config:
             _tls(configuration)  # first elsewhere: one that is half right would be left behind
             self._tls.load_cert_chain(tls.certificate, tls.key)
         self._context.config, self._context.profile = configuration.config, configuration.profile
 
     async def stop(self, deadline: float) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._runner.cleanup(), left(deadline) / 2)
+            await self._listener.close(left(deadline) / 2)
 
 
 def _tls(configuration: Configuration) -> ssl.SSLContext | None:
@@ -58,6 +54,7 @@ def _tls(configuration: Configuration) -> ssl.SSLContext | None:
     if tls is None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
         context.load_cert_chain(tls.certificate, tls.key)
     except OSError as error:  # SSLError is one

@@ -2,7 +2,6 @@
 
 import logging
 import re
-import socket
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -11,7 +10,6 @@ from http import HTTPMethod, HTTPStatus
 from aiohttp import web
 from pydantic import BaseModel
 
-from extraction_agent import deadlines
 from extraction_agent.interfaces.api import (
     audit,
     binding,
@@ -26,6 +24,7 @@ from extraction_agent.interfaces.api import (
 )
 from extraction_agent.interfaces.api.access import Directory
 from extraction_agent.interfaces.api.context import Context
+from extraction_agent.interfaces.api.listener import ALWAYS, Connection
 from extraction_agent.interfaces.api.operations import Answer, Call, Operation, Operations
 from extraction_agent.observe import logs, metrics
 from extraction_agent.store.tokens import Token
@@ -44,7 +43,6 @@ OPERATIONS = Operations(
 )
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS = frozenset(HTTPMethod)
-_ALWAYS = {"Server": "extraction-agent", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _bearer = web.RequestKey("bearer", Token)
 
 Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -52,15 +50,7 @@ Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 def build(context: Context) -> web.Application:
     """The whole interface."""
-    application = web.Application(
-        middlewares=[_around],
-        handler_args={
-            "keepalive_timeout": deadlines.KEEP_ALIVE,
-            "lingering_time": deadlines.LINGER,
-            "access_log": None,
-            "logger": _of_the_protocol(),
-        },
-    )
+    application = web.Application(middlewares=[_around])
     directory = Directory(context)
     for operation in OPERATIONS.listed:
         application.router.add_route(operation.method, operation.path, _handle(operation, context, directory))
@@ -68,23 +58,11 @@ def build(context: Context) -> web.Application:
     return application
 
 
-def _of_the_protocol() -> logging.Logger:
-    """Where aiohttp tells what is no HTTP: a line without a trace, which would quote what was sent."""
-
-    def plain(record: logging.LogRecord) -> bool:
-        record.exc_info = None
-        record.levelno, record.levelname = logging.INFO, "INFO"
-        return True
-
-    protocol = log.getChild("http")
-    protocol.filters = [plain]
-    return protocol
-
-
 def _handle(operation: Operation, context: Context, directory: Directory) -> Handle:
     async def handle(request: web.Request) -> web.StreamResponse:
         token = None
         if operation.scope is not None:
+            _refuse_spare(request)
             token = request[_bearer] = await directory.admit(request, operation.scope)
         arguments = await binding.arguments(request, operation, context.config.api.body_limit_bytes)
         request_id = logs.request_id.get()
@@ -109,7 +87,6 @@ def _response(operation: Operation, answer: Answer) -> web.Response:
 async def _around(request: web.Request, handler: Handle) -> web.StreamResponse:
     """Around every request: its id, its errors in words, its measure, its line in the log."""
     begun = time.monotonic()
-    _bound(request)
     given = request.headers.get("X-Request-ID", "")
     request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
     logs.request_id.set(request_id)
@@ -117,7 +94,7 @@ async def _around(request: web.Request, handler: Handle) -> web.StreamResponse:
         response = await handler(request)
     except Exception as error:  # noqa: BLE001 - whatever it is, the client is told in our form and the log the rest
         response = problems.answer(error, request_id)
-    response.headers.update({**_ALWAYS, "X-Request-ID": request_id})
+    response.headers.update({**ALWAYS, "X-Request-ID": request_id})
     seconds = time.monotonic() - begun
     resource = request.match_info.route.resource
     route = "unmatched" if resource is None else resource.canonical
@@ -130,8 +107,12 @@ async def _around(request: web.Request, handler: Handle) -> web.StreamResponse:
     return response
 
 
-def _bound(request: web.Request) -> None:
-    """A client that does not read its answer loses its connection: the system sees to it."""
-    connection = None if request.transport is None else request.transport.get_extra_info("socket")
-    if connection is not None:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(deadlines.UNREAD * 1000))
+def _refuse_spare(request: web.Request) -> None:
+    """Connections beyond the limit are for those who only want to know how the agent is."""
+    if isinstance(request.protocol, Connection) and request.protocol.spare:
+        raise problems.Refused(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "All connections the agent takes at once are in use; try again in a second.",
+            Retry_After="1",
+            Connection="close",
+        )
