@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ OLD, NEW, BETWEEN = 0, 1, -1
 SETTLE = 1  # slots after each switch that count for neither side
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Track:
     """One measure of some hosts: amounts and what they are per, each of shape (hosts, slots). NaN: nothing known."""
 
@@ -28,7 +29,7 @@ class Track:
         """Nothing known of these slots."""
         return Track(np.where(slots, np.nan, self.amount), self.per)
 
-    @property
+    @cached_property
     def known(self) -> NDArray[np.bool_]:
         known: NDArray[np.bool_] = ~np.isnan(self.amount) & (self.per > 0)
         return known

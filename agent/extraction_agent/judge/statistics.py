@@ -13,7 +13,7 @@ from scipy.special import ndtri, stdtrit  # type: ignore[import-untyped] # scipy
 
 from extraction_agent.judge.blocks import Blocks
 from extraction_agent.judge.measures import Measure
-from extraction_agent.judge.observed import BETWEEN, NEW, OLD, Floats, Ints, Track
+from extraction_agent.judge.observed import BETWEEN, Floats, Ints, Track
 
 DECORRELATIONS = 4  # of a block's length: what is left between two blocks then hardly narrows an interval
 
@@ -101,13 +101,12 @@ def decorrelation(phase: Ints, canaries: Track | None, untouched: Track | None, 
     """
     parts = [_share_of_mean(one) for one in (canaries, untouched) if one is not None]
     series = parts[0] if len(parts) == 1 else parts[0] - parts[1]
-    for side in (OLD, NEW):
-        series = _centred(series, phase == side)
+    series = _centred(series, phase)
     if blocks is not None:
-        for new, old in zip(blocks.new, blocks.old.swapaxes(0, 1), strict=True):
-            inside = np.zeros(len(series), dtype=bool)
-            inside[min(new[0], old[:, 0].min()) : max(new[1], old[:, 1].max())] = True
-            series = _centred(series, inside)
+        inside = np.full(len(series), BETWEEN)
+        for number, (new, old) in enumerate(zip(blocks.new, blocks.old.swapaxes(0, 1), strict=True)):
+            inside[min(new[0], old[:, 0].min()) : max(new[1], old[:, 1].max())] = number
+        series = _centred(series, inside)
     known = ~np.isnan(series) & (phase != BETWEEN)
     count = int(known.sum())
     values = np.where(known, series, 0.0)
@@ -129,9 +128,15 @@ def _share_of_mean(track: Track) -> Floats:
     return over_hosts(figure / np.where(mean > 0, mean, 1))
 
 
-def _centred(series: Floats, inside: NDArray[np.bool_]) -> Floats:
-    known = inside & ~np.isnan(series)
-    return np.where(inside, series - series[known].mean(), series) if known.any() else series
+def _centred(series: Floats, groups: Ints) -> Floats:
+    """Less the mean of each group of slots; those that are BETWEEN stay as they are."""
+    known = (groups != BETWEEN) & ~np.isnan(series)
+    if not known.any():
+        return series
+    count = np.bincount(groups[known])
+    means = np.bincount(groups[known], series[known]) / np.maximum(count, 1)
+    centred: Floats = np.where(known, series - means[np.where(known, groups, 0)], series)
+    return centred
 
 
 def _levels(measure: Measure, track: Track, ranges: Ints) -> Floats:
