@@ -3,10 +3,11 @@
 CONNECT = 10.0  # open a connection, log-in included
 STATEMENT = 30.0  # a short statement: catalog, chunk state, commit
 PLAN = 300.0  # sample a relation, check a key, EXPLAIN
-PROBE = 1.0  # the source guard's cheap statement: a database that takes longer is in distress
+PROBE = 1.0  # one look at a database, log-in included: one that takes longer is in distress, or away
 STALL = 60.0  # a COPY stream that moves no byte; a statement that streams may compute this long first
 INDEX = 6 * 3600.0  # index and attach one part
 CANCEL = 1.0  # from the request to stop until a relay has let go
+LET_GO = 2.0  # the same until its chunk is back in the queue
 TERMINATE = 5.0  # pg_terminate_backend of a lost attempt
 NETWORK_DEAD = 20.0  # tcp_user_timeout: unacknowledged bytes on a dead network
 
@@ -29,21 +30,25 @@ POOL_RECONNECT = 4.0  # the longest pause between two attempts of a pool to open
 POOL_ROUND = 1.0  # how often a pool looks for leaks, old connections and callers in need
 
 BODY = 10.0  # a request's body, from its first byte to its last
-KEEP_ALIVE = 75.0  # a connection without a whole head of a request; longer than proxies keep theirs
 HANDSHAKE = 10.0  # of TLS, with a client
+KEEP_ALIVE = 75.0  # a connection without a whole head of a request; longer than proxies keep theirs
 LINGER = 5.0  # a body that nobody wants is still taken for this long, so that its sender reads why
 UNREAD = 30.0  # an answer that its client does not read
 TOKENS = 2.0  # read the valid tokens
 PULSE = 0.5  # how often the loop and the store are felt for /liveness and /readiness
 LATE = 120.0  # an agent that has not looked after the queue for this long, though the store answers, is stuck
 STUCK = 5.0  # a loop that has not turned for this long is stuck
-PROBE = 1.0  # one probe of the store, log-in included
 UNREADY = 1.5  # without a probe that succeeded for this long, the store counts as away
 
 CACHE_CONNECT = 0.5  # a connection to Redis, TLS included
 CACHE = 0.1  # one call of Redis: a request that meets a dead one is answered by the store, and still in time
 CACHE_LEASE = 1.0  # how long an agent takes cached configs for valid without asking the store
 CACHE_ADOPT = 5.0  # how long an agent has seen no cache, or another's, in use before it puts its own to use
+
+AGENT = 60.0  # a command's request to an agent, from the first byte sent to the last received
+AGENT_PLANS = 330.0  # the same where it plans an extraction before it answers
+AGENT_BUSY = 60.0  # how long a command asks again an agent that has no room for its request
+AGENT_AWAY = 300.0  # how long `watch` waits for an agent that is away
 
 SCHEDULE = 1.0  # how often an agent looks for what is due, while something is
 SCHEDULE_IDLE = 5.0  # the same while nothing is; a new schedule is noticed within

@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def _shown(text: str) -> Iterator[str]:
 
 def _parse(line: str) -> None:
     """Read a command line as `extractctl` would, without running it. Raises ValueError."""
-    words = shlex.split(line, comments=True)[1:]
+    words = [*takewhile(lambda word: word not in {">", "|"}, shlex.split(line, comments=True)[1:])]
     command: Any = typer.main.get_command(app)  # typer exports the type of no command
     while hasattr(command, "commands"):
         word = words.pop(0) if words else ""

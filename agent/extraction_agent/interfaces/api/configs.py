@@ -4,9 +4,19 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import TypeVar
 
+from pydantic import Field
+
 from extraction_agent import errors
 from extraction_agent.interfaces.api.operations import Answer, Call, Operations
-from extraction_agent.interfaces.api.views import ConfigBody, ConfigPage, ConfigView, Id, NewConfig, Page
+from extraction_agent.interfaces.api.views import (
+    ConfigBody,
+    ConfigName,
+    ConfigPage,
+    ConfigView,
+    Id,
+    NewConfig,
+    Page,
+)
 from extraction_agent.pipeline import configs as pipeline
 from extraction_agent.sources import allowed, kind_of
 from extraction_agent.store.store import Config, Store
@@ -16,11 +26,25 @@ operations = Operations()
 T = TypeVar("T")
 
 
+class ConfigsQuery(Page):
+    """Which configs."""
+
+    name: ConfigName | None = Field(None, description="the one of this name only")
+
+
 @operations.add("GET", "/api/v1/configs", Scope.READ, ConfigPage)
-async def list_configs(call: Call, query: Page) -> ConfigPage:
+async def list_configs(call: Call, query: ConfigsQuery) -> ConfigPage:
     """List the extraction configs, by number."""
     limit = min(query.limit, call.context.config.api.page_limit)
-    found = await call.store(lambda store: store.configs(query.after or 0, limit + 1))
+    after, name = query.after or 0, query.name
+
+    def read(store: Store) -> list[Config]:
+        if name is None:
+            return store.configs(after, limit + 1)
+        named = store.config(name)
+        return [named] if named is not None and named.id > after else []
+
+    found = await call.store(read)
     shown = found[:limit]
     return ConfigPage(configs=list(map(ConfigView.of, shown)), next=shown[-1].id if len(found) > limit else None)
 

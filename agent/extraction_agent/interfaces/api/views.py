@@ -110,6 +110,7 @@ class ExtractionView(BaseModel):
             **{
                 **summary.as_dict(),
                 "status": summary.status,
+                "seconds": summary.seconds,
                 "format": summary.format,
                 "created_at": summary.created_at,
                 "chunks_running": summary.chunks_running,

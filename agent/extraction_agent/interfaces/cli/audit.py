@@ -6,6 +6,7 @@ import typer
 
 from extraction_agent import errors
 from extraction_agent.interfaces.cli import options, output
+from extraction_agent.interfaces.cli.where import Where, at_store_or_agent
 from extraction_agent.store.audit import Anchor, Entry
 from extraction_agent.store.store import Store
 
@@ -15,8 +16,9 @@ _MOST_SHOWN = 20  # faults in a sentence; --json has all
 
 
 @app.command(name="list")
+@at_store_or_agent
 def list_(
-    store: options.Store,
+    where: Where,
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many, newest first.")] = 20,
     object_: Annotated[
         str | None, typer.Option("--object", metavar="NAME", help="Of this only: `config orders`, `extraction 7`.")
@@ -24,8 +26,7 @@ def list_(
     json: options.Json = False,
 ) -> None:
     """List changes, newest first."""
-    with Store(store) as opened:
-        entries = opened.entries(limit, object_=object_)
+    entries = where.entries(limit, object_)
     if json:
         output.as_json({"entries": [entry.as_dict() for entry in entries]})
     else:

@@ -1,128 +1,68 @@
-"""`extractctl extract`, and what can be done with an extraction afterwards."""
+"""What can be done with extractions: begin one of a saved config, look at it, give it up, take it up again."""
 
-from pathlib import Path
-from typing import Annotated, Any
+import uuid
+from contextlib import nullcontext
+from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
-from extraction_agent import errors, profiles, secrets
-from extraction_agent.interfaces.cli import follow, options, output
-from extraction_agent.model import Consistency, Definition, Format, Summary, slug
-from extraction_agent.pipeline import ending
-from extraction_agent.pipeline.start import plan, start
+from extraction_agent import deadlines, errors, profiles, secrets
+from extraction_agent.interfaces.cli import follow, options, output, progress, watching
+from extraction_agent.interfaces.cli.client import Client
+from extraction_agent.interfaces.cli.where import AtStore, Where, at_agent, at_store_or_agent
+from extraction_agent.model import Summary
 from extraction_agent.sources import kind_of, open_source
-from extraction_agent.sources.protocol import Planned, Source
-from extraction_agent.store.store import Extraction, Store
+from extraction_agent.sources.protocol import Source
+from extraction_agent.store.store import Extraction
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    app.command()(extract)
+    app.command()(start)
+    app.command()(watch)
     app.command()(resume)
     app.command()(cancel)
     app.command(name="list")(list_)
     app.command()(show)
 
 
-def extract(
-    source_url: Annotated[str, typer.Argument(metavar="SOURCE_URL", help="postgresql://…, mysql://… or sqlite://…")],
-    store: options.Store,
-    table: Annotated[str | None, typer.Option("--table", help="A table or view, or schema.table.")] = None,
-    query: Annotated[str | None, typer.Option("--query", help="A SELECT, or @FILE that holds one.")] = None,
-    param: Annotated[list[str] | None, typer.Option("--param", help="name=value for %(name)s in the query.")] = None,
-    column: Annotated[list[str] | None, typer.Option("--column", help="A column to extract; all without it.")] = None,
-    exclude: Annotated[list[str] | None, typer.Option("--exclude", help="A column to leave out.")] = None,
-    key: Annotated[list[str] | None, typer.Option("--key", help="A column of the unique key to cut by.")] = None,
-    watermark: Annotated[
-        str | None, typer.Option("--watermark", help="Only rows changed since the last run, by this column, or xmin.")
-    ] = None,
-    overlap_seconds: Annotated[
-        float, typer.Option("--overlap-seconds", min=0, help="How far an incremental run looks back.")
-    ] = 300.0,
-    format_: Annotated[Format, typer.Option("--format", help="How records are kept.")] = Format.JSON,
-    consistency: Annotated[
-        Consistency | None, typer.Option("--consistency", help="One snapshot for all chunks, or each its own.")
-    ] = None,
-    chunk_rows: Annotated[int | None, typer.Option("--chunk-rows", min=1, help="Rows a chunk aims at.")] = None,
-    snapshot_max_seconds: Annotated[
-        float, typer.Option("--snapshot-max-seconds", min=1, help="How long a snapshot may stand at the source.")
-    ] = 6 * 3600.0,
-    name: Annotated[
-        str | None, typer.Option("--name", help="The config's name; made from the table without it.")
-    ] = None,
-    profile: Annotated[str, typer.Option("--profile", help="A tuning profile, by name or file.")] = "optimized",
-    secret: options.Secret = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be read, and why; change nothing.")
-    ] = False,
-    json: options.Json = False,
-) -> None:
-    """Extract a table, a view or a query into the store."""
-    settings = profiles.load(profile).settings
-    definition = _definition(
-        table=table,
-        query=_text(query),
-        parameters=dict(_pair(text) for text in param or []),
-        columns=tuple(column or ()),
-        exclude=tuple(exclude or ()),
-        key=tuple(key or ()),
-        watermark=watermark,
-        overlap_seconds=overlap_seconds,
-        format=format_,
-        consistency=consistency,
-        chunk_rows=chunk_rows,
-        snapshot_max_seconds=snapshot_max_seconds,
-    )
-    kind_of(source_url)
-    kept_url, password = secrets.split(source_url)
-    source = open_source(secrets.join(kept_url, secrets.resolve(secret) if secret else password))
-    name = name or slug(table or "query")
-    with Store(store) as opened:
-        if dry_run:
-            known = opened.config(name)
-            planned = plan(source, definition, settings, opened.watermark(known.id) if known else None, name)
-            _print_plan(planned, json=json)
-            return
-        started = start(opened, source, name, kept_url, secret, definition, settings)
-    summary = follow.work_off(store, source, started, settings, definition.snapshot_max_seconds, quiet=json)
-    _print(summary, json=json)
-
-
+@at_store_or_agent
 def resume(
+    where: Where,
     extraction_id: options.Extraction,
-    store: options.Store,
     source_url: Annotated[
         str | None, typer.Option("--source", metavar="URL", help="The same source under another address or password.")
     ] = None,
     secret: options.Secret = None,
+    detach: options.Detach = False,
     json: options.Json = False,
 ) -> None:
     """Finish an extraction that was interrupted or has failed."""
-    with Store(store) as opened:
-        extraction = opened.extraction(extraction_id)
-        settings = profiles.Settings.recorded(extraction.settings, f"The settings of extraction {extraction_id}")
-        source = source_of(extraction, source_url, secret)
-        ending.reopen(opened, extraction_id)
-    with follow.own_agent(store, source, settings, extraction_id) as agent:
-        summary = follow.to_the_end(agent, store, extraction_id, quiet=json)
-    _print(summary, json=json)
+    if isinstance(where, AtStore) and not detach:
+        print_summary(_resume_here(where, extraction_id, source_url, secret, quiet=json), json=json)
+        return
+    if source_url or secret:
+        raise errors.UsageError(
+            "--source and --secret are for work done here: agents log in with secrets of their own."
+        )
+    summary = where.reopen(extraction_id)
+    print_summary(summary if detach else _await(where, extraction_id, quiet=json), json=json)
 
 
-def cancel(extraction_id: options.Extraction, store: options.Store, json: options.Json = False) -> None:
+@at_store_or_agent
+def cancel(where: Where, extraction_id: options.Extraction, json: options.Json = False) -> None:
     """Give an extraction up; what was copied of it is dropped."""
-    with Store(store) as opened:
-        _print(ending.cancel(opened, extraction_id), json=json)
+    print_summary(where.cancel(extraction_id), json=json)
 
 
+@at_store_or_agent
 def list_(
-    store: options.Store,
+    where: Where,
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many, newest first.")] = 20,
     json: options.Json = False,
 ) -> None:
     """List extractions, newest first."""
-    with Store(store) as opened:
-        summaries = opened.summaries(limit=limit)
+    summaries = where.summaries(limit)
     if json:
         output.as_json({"extractions": [summary.as_dict() for summary in summaries]})
     else:
@@ -132,10 +72,78 @@ def list_(
         )
 
 
-def show(extraction_id: options.Extraction, store: options.Store, json: options.Json = False) -> None:
+@at_store_or_agent
+def show(where: Where, extraction_id: options.Extraction, json: options.Json = False) -> None:
     """Show one extraction."""
-    with Store(store) as opened:
-        _print(opened.summary(extraction_id), json=json)
+    print_summary(where.summary(extraction_id), json=json)
+
+
+@at_agent
+def start(
+    agent: Client,
+    config: options.ConfigName,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            "--key", metavar="TEXT", help="Any text of your own: repeated with it, this begins no second one."
+        ),
+    ] = None,
+    detach: options.Detach = False,
+    json: options.Json = False,
+) -> None:
+    """Begin an extraction of a saved config; agents of the fleet work on it."""
+    key = key or str(uuid.uuid4())
+    found = agent.config(config)
+    try:
+        summary = agent.start(found, key)
+    except errors.AgentUnavailable as error:
+        raise errors.AgentUnavailable(
+            f"{error} `extractctl start {config} --key {key}` asks again, and begins no second one."
+        ) from error
+    print_summary(summary if detach else _await(agent, summary.extraction_id, quiet=json), json=json)
+
+
+@at_store_or_agent
+def watch(
+    where: Where,
+    extraction_id: options.Extraction,
+    patience: Annotated[
+        float,
+        typer.Option(
+            "--patience", metavar="SECONDS", min=0, help="How long an agent or store that is away is waited for."
+        ),
+    ] = deadlines.AGENT_AWAY,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout, whenever it moves.")] = False,
+) -> None:
+    """Watch an extraction until it has ended, whoever works on it."""
+    if json:
+        _look_to_the_end(where, extraction_id, progress.JsonLines(), patience)
+    else:
+        print_summary(_await(where, extraction_id, patience=patience), json=False)
+
+
+def _await(where: Where, extraction_id: int, *, quiet: bool = False, patience: float = deadlines.AGENT_AWAY) -> Summary:
+    with nullcontext(progress.Shown()) if quiet else progress.for_people() as shown:
+        return _look_to_the_end(where, extraction_id, shown, patience)
+
+
+def _look_to_the_end(where: Where, extraction_id: int, shown: progress.Shown, patience: float) -> Summary:
+    advice = f"The extraction may go on all the same: `extractctl watch {extraction_id}` looks at it again."
+    look = watching.Look(where, extraction_id, shown, patience, advice)
+    return watching.until_ended(look, extraction_id, shown)
+
+
+def _resume_here(
+    where: AtStore, extraction_id: int, source_url: str | None, secret: str | None, *, quiet: bool
+) -> Summary:
+    """By an agent of our own."""
+    extraction = where.store.extraction(extraction_id)
+    settings = profiles.Settings.recorded(extraction.settings, f"The settings of extraction {extraction_id}")
+    source = source_of(extraction, source_url, secret)
+    where.reopen(extraction_id)
+    where.close()
+    with follow.own_agent(where.url, source, settings, extraction_id) as agent:
+        return follow.to_the_end(agent, where.url, extraction_id, quiet=quiet)
 
 
 def _row(summary: Summary) -> tuple[int | str, ...]:
@@ -145,38 +153,8 @@ def _row(summary: Summary) -> tuple[int | str, ...]:
     return summary.extraction_id, summary.config, str(summary.status), summary.rows, chunks, rate, created
 
 
-def _definition(**values: Any) -> Definition:
-    try:
-        return Definition(**values)
-    except ValidationError as error:
-        raise errors.UsageError(profiles.explain(error, Definition)) from error
-
-
-def _text(query: str | None) -> str | None:
-    if query is None or not query.startswith("@"):
-        return query
-    try:
-        return Path(query[1:]).read_text(encoding="utf-8")
-    except OSError as error:
-        raise errors.UsageError(f"The query file {query[1:]} cannot be read: {error.strerror}.") from error
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise errors.UsageError(f"--param is written name=value; {text!r} has no =.")
-    return name, value
-
-
-def source_of(extraction: Extraction, source_url: str | None, secret: str | None) -> Source:
-    if source_url:
-        kind_of(source_url)
-    url, password = secrets.split(source_url) if source_url else (extraction.config.source_url, None)
-    name = secret or (None if password else extraction.config.secret)
-    return open_source(secrets.join(url, secrets.resolve(name) if name else password))
-
-
-def _print(summary: Summary, *, json: bool) -> None:
+def print_summary(summary: Summary, *, json: bool) -> None:
+    """One extraction, for whoever asked."""
     if json:
         output.as_json(summary.as_dict())
         return
@@ -196,25 +174,10 @@ def _print(summary: Summary, *, json: bool) -> None:
     )
 
 
-def _print_plan(planned: Planned, *, json: bool) -> None:
-    found = planned.plan
-    if planned.snapshot is not None:
-        planned.snapshot.close()
-    columns = [column.name for column in found.columns]
-    facts = {
-        "reads": found.relation,
-        "method": found.method,
-        "why": found.reason,
-        "consistency": str(found.consistency),
-        "format": str(found.format),
-        "columns": columns,
-        "estimated_rows": found.estimated_rows,
-        "chunks": len(planned.chunks),
-        "only": found.condition,
-        "notes": planned.notes,
-        "plan": planned.explain,
-    }
-    if json:
-        output.as_json(facts)
-    else:
-        output.facts({**facts, "columns": ", ".join(columns)})
+def source_of(extraction: Extraction, source_url: str | None, secret: str | None) -> Source:
+    """Where it is read from, as this command shall open it."""
+    if source_url:
+        kind_of(source_url)
+    url, password = secrets.split(source_url) if source_url else (extraction.config.source_url, None)
+    name = secret or (None if password else extraction.config.secret)
+    return open_source(secrets.join(url, secrets.resolve(name) if name else password))

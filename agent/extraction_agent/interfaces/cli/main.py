@@ -13,15 +13,19 @@ from extraction_agent import errors
 from extraction_agent.interfaces.cli import (
     audit,
     benchmark,
+    configs,
     demo,
+    extract,
     extractions,
     judge,
     profile,
     prune,
+    records,
     rollout,
     schedules,
     stores,
     tokens,
+    tuning,
     verify,
     watermarks,
 )
@@ -33,14 +37,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+extract.register(app)
 extractions.register(app)
+records.register(app)
 verify.register(app)
 prune.register(app)
 benchmark.register(app)
 judge.register(app)
 demo.register(app)
+app.add_typer(configs.app, name="config")
 app.add_typer(watermarks.app, name="watermark")
 app.add_typer(profile.app, name="profile")
+app.add_typer(tuning.app, name="tuning")
 app.add_typer(stores.app, name="store")
 app.add_typer(tokens.app, name="token")
 app.add_typer(audit.app, name="audit")

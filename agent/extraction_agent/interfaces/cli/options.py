@@ -26,3 +26,5 @@ Secret = Annotated[
 Extraction = Annotated[
     int, typer.Argument(metavar="ID", min=1, max=2**63 - 1, help="The extraction's number.", show_default=False)
 ]
+ConfigName = Annotated[str, typer.Argument(metavar="CONFIG", help="The config's name.", show_default=False)]
+Detach = Annotated[bool, typer.Option("--detach", help="Leave the work to the agents of the fleet; do not wait.")]

@@ -1,15 +1,26 @@
 """`extractctl profile`: the tuning profiles there are, and what is in them."""
 
 import json as json_text
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 import yaml
 
 from extraction_agent import profiles
-from extraction_agent.interfaces.cli import options, output
+from extraction_agent.interfaces.cli import options, output, spring
 
 app = typer.Typer(help="See the tuning profiles.", no_args_is_help=True)
+
+
+class Engine(StrEnum):
+    """Whose words a profile can be rendered in."""
+
+    SPRING = "spring"
+
+
+_Name = Annotated[str, typer.Argument(metavar="NAME", help="A profile's name, or its file.", show_default=False)]
+_As = Annotated[Engine, typer.Option("--as", help="Whose configuration it becomes.", show_default=False)]
 
 
 @app.command(name="list")
@@ -23,16 +34,24 @@ def list_(json: options.Json = False) -> None:
 
 
 @app.command()
-def show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A profile's name, or its file.", show_default=False)],
-    json: options.Json = False,
-) -> None:
+def show(name: _Name, json: options.Json = False) -> None:
     """Show the settings in effect, with those of the profile it extends."""
     effective: dict[str, Any] = profiles.load(name).model_dump(mode="json", exclude_none=True)
     if json:
         output.as_json(effective)
     else:
         typer.echo(yaml.safe_dump(effective, sort_keys=False, allow_unicode=True, width=120), nl=False)
+
+
+@app.command()
+def render(name: _Name, engine: _As, json: options.Json = False) -> None:
+    """Print a profile as another engine's configuration: for Spring Boot 3, application-prod.yml."""
+    loaded = profiles.load(name)
+    assert engine is Engine.SPRING
+    if json:
+        output.as_json(spring.properties(loaded))
+    else:
+        typer.echo(spring.render(loaded), nl=False)
 
 
 @app.command()

@@ -15,13 +15,12 @@ from extraction_agent.store.store import Store
 
 app = typer.Typer(help="When extractions begin by themselves.", no_args_is_help=True)
 
-_Config = Annotated[str, typer.Argument(metavar="CONFIG", help="The config's name.", show_default=False)]
 _COMING = 3  # times that are shown
 
 
 @app.command(name="set")
 def set_(
-    config: _Config,
+    config: options.ConfigName,
     store: options.Store,
     cron: Annotated[
         str,
@@ -46,7 +45,7 @@ def set_(
 
 @app.command()
 def show(
-    config: _Config,
+    config: options.ConfigName,
     store: options.Store,
     limit: Annotated[int, typer.Option("--limit", min=1, max=100, help="How many firings, newest first.")] = 10,
     json: options.Json = False,
@@ -76,7 +75,7 @@ def list_(store: options.Store, json: options.Json = False) -> None:
 
 
 @app.command()
-def clear(config: _Config, store: options.Store, json: options.Json = False) -> None:
+def clear(config: options.ConfigName, store: options.Store, json: options.Json = False) -> None:
     """Take a config's schedule away."""
     with Store(store) as opened:
         known = known_config(opened, config)

@@ -1,7 +1,5 @@
 """`extractctl watermark`: see where a config's incremental runs have got to, or forget it."""
 
-from typing import Annotated
-
 import typer
 
 from extraction_agent import errors
@@ -12,11 +10,9 @@ from extraction_agent.store.store import Store
 
 app = typer.Typer(help="See where incremental runs have got to, or forget it.", no_args_is_help=True)
 
-_Config = Annotated[str, typer.Argument(metavar="CONFIG", help="The config's name.", show_default=False)]
-
 
 @app.command()
-def show(config: _Config, store: options.Store, json: options.Json = False) -> None:
+def show(config: options.ConfigName, store: options.Store, json: options.Json = False) -> None:
     """Show a config's watermark."""
     with Store(store) as opened:
         known = known_config(opened, config)
@@ -41,7 +37,7 @@ def show(config: _Config, store: options.Store, json: options.Json = False) -> N
 
 
 @app.command()
-def reset(config: _Config, store: options.Store, json: options.Json = False) -> None:
+def reset(config: options.ConfigName, store: options.Store, json: options.Json = False) -> None:
     """Forget a config's watermark, so that its next run takes everything."""
     with Store(store) as opened:
         known = known_config(opened, config)
