@@ -143,6 +143,7 @@ class Agent:
                 task.result()
         finally:
             self.stop()
+            await asyncio.to_thread(futures.wait, list(self._calls), deadlines.LET_GO)
             _, late = await asyncio.wait(tasks, timeout=deadlines.CANCEL)
             if late:
                 self._control.give_up.request()

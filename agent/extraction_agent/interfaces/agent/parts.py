@@ -20,7 +20,7 @@ from extraction_agent.store.pools import Pool
 
 log = logging.getLogger(__name__)
 
-_LET_GO = 3.0  # s of a drain that are kept for giving back the chunks that will not be finished
+_LET_GO = deadlines.LET_GO + deadlines.CANCEL  # of a drain, kept for giving back the chunks that will not be finished
 
 
 def left(deadline: float) -> float:
