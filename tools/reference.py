@@ -1,4 +1,4 @@
-"""Writes docs/reference from the code: the command line by typer's own generator, profiles from their model, metrics.
+"""Writes docs/reference from the code: the command line by typer's own generator, the rest from its models.
 
 .venv/bin/python tools/reference.py          # a test holds the files equal to what this writes
 """
@@ -6,10 +6,11 @@
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from extraction_agent import profiles
+from extraction_agent import config, profiles
 from extraction_agent.interfaces.api import document
 from extraction_agent.observe import metrics
 
@@ -19,7 +20,13 @@ REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 
 def pages() -> dict[str, str]:
     """File names in docs/reference, and their text."""
-    return {"cli.md": command_line(), "profile.md": profile(), "metrics.md": metric_names(), "api.md": interface()}
+    return {
+        "cli.md": command_line(),
+        "configuration.md": configuration(),
+        "profile.md": profile(),
+        "metrics.md": metric_names(),
+        "api.md": interface(),
+    }
 
 
 def command_line() -> str:
@@ -43,7 +50,8 @@ def profile() -> str:
         "",
         *(f"- `{name}`: {loaded.description}" for name, loaded in shipped.items()),
     ]
-    groups = {name: [one.settings for one in shipped.values()] for name in schema["$defs"]["Settings"]["properties"]}
+    plain = [one.settings for one in shipped.values()]
+    groups: dict[str, list[Any]] = dict.fromkeys(schema["$defs"]["Settings"]["properties"], plain)
     groups |= {"guards": list(shipped.values()), "gates": list(shipped.values())}
     fields = schema["$defs"]["Settings"]["properties"] | schema["properties"]
     for group, parents in groups.items():
@@ -56,6 +64,55 @@ def profile() -> str:
             facts = [f"`{name}`", setting.get("description", ""), _allowed(setting), str(setting["default"]), *values]
             lines.append(f"| {' | '.join(facts)} |")
     return "\n".join(lines) + "\n"
+
+
+def configuration() -> str:
+    """Every key of the daemon's configuration file, with its default and its bounds."""
+    schema = config.Config.model_json_schema()
+    groups: dict[str, Any] = {}
+    plain: dict[str, Any] = {}
+    for name, one in schema["properties"].items():
+        (groups if "$ref" in one else plain)[name] = one
+    lines = [
+        "# Configuration",
+        "",
+        "Made from the code by `tools/reference.py`. The YAML file that `extraction-agent --config FILE` reads. An",
+        "unknown key is an error that names the nearest known one. `--validate-config` checks a file, `--print-config`",
+        "shows it with every default. [The example](../../packaging/extraction-agent.yml) has every group; [Run the",
+        "daemon](../how-to/run-the-daemon.md) says how secrets are given and what a reload can change.",
+        "",
+        *_keys(schema, plain),
+    ]
+    for name, one in groups.items():
+        definition = schema["$defs"][one["$ref"].rsplit("/", 1)[1]]
+        needed = " It must be there." if name in schema["required"] else ""
+        lines += ["", f"## {name}", "", f"{definition['description']}{needed}", ""]
+        lines += _keys(schema, definition["properties"], definition.get("required", []), f"{name}.")
+    return "\n".join(lines) + "\n"
+
+
+def _keys(
+    schema: dict[str, Any], properties: dict[str, Any], required: Sequence[str] = (), group: str = ""
+) -> list[str]:
+    """A table of keys; a group inside a group is shown by its keys."""
+    rows = []
+    for name, one in properties.items():
+        inner = next((choice["$ref"] for choice in [one, *one.get("anyOf", [])] if "$ref" in choice), None)
+        if inner is None:
+            default = "must be given" if name in required else _default(one.get("default"))
+            rows.append(f"| `{group}{name}` | {one.get('description', '')} | {_allowed(one)} | {default} |")
+        else:
+            below = schema["$defs"][inner.rsplit("/", 1)[1]]
+            meaning = one.get("description", below["description"])
+            rows.append(f"| `{group}{name}` | {meaning} | group | {_default(one.get('default'))} |")
+            rows += _keys(schema, below["properties"], below.get("required", []), f"{group}{name}.")[2:]
+    return ["| key | meaning | allowed | default |", "|---|---|---|---|", *rows]
+
+
+def _default(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "none" if value is None else str(value)
 
 
 def metric_names() -> str:
