@@ -20,7 +20,7 @@ from extraction_agent.store.tokens import Scope
 
 operations = Operations()
 _BEGAN = datetime.now(UTC)
-_POOLS = {  # the metrics know all pools, of whatever kind
+_POOLS: dict[str, Counter | Gauge] = {  # the metrics know all pools, of whatever kind
     "active": metrics.POOL_ACTIVE,
     "idle": metrics.POOL_IDLE,
     "pending": metrics.POOL_PENDING,
