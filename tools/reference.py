@@ -60,10 +60,14 @@ def profile() -> str:
         lines += [f"| setting | meaning | allowed | default | {' | '.join(shipped)} |"]
         lines += ["|" + "---|" * (4 + len(shipped))]
         for name, setting in definition["properties"].items():
-            values = [str(getattr(getattr(parent, group), name)) for parent in parents]
+            values = [_set(getattr(getattr(parent, group), name)) for parent in parents]
             facts = [f"`{name}`", setting.get("description", ""), _allowed(setting), str(setting["default"]), *values]
             lines.append(f"| {' | '.join(facts)} |")
     return "\n".join(lines) + "\n"
+
+
+def _set(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) and value else str(value)
 
 
 def configuration() -> str:

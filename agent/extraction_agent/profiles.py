@@ -2,14 +2,15 @@
 
 import difflib
 from datetime import time
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from extraction_agent import errors
-from extraction_agent.model import Strict
+from extraction_agent.model import Strict, Word
 
 _PACKAGED = Path(__file__).parent / "tuning_profiles"  # in a wheel; a checkout has them at its top
 _DIRECTORY = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[2] / "tuning_profiles"
@@ -113,6 +114,46 @@ def within(now: time, hours: Hours) -> bool:
     return begin <= now < end if begin <= end else now >= begin or now < end
 
 
+class StoreIndex(StrEnum):
+    """The indexes of the store that a profile may ask for; queries of records and lists use them."""
+
+    SOURCE_TYPE = "idx_extraction_config_source_type"
+    STATUS_CREATED = "idx_extraction_status_created"
+    EXTRACTED_AT = "idx_extraction_data_extracted_at"
+
+
+class SourceIndex(Strict):
+    """An index of a source's table, over its columns in this order."""
+
+    database: Word = Field(description="the source's database, as its URL ends")
+    table: Word = Field(description="a table, or schema.table")
+    columns: tuple[Word, ...] = Field(min_length=1, max_length=32, description="its columns, in order")
+    name: str = Field(
+        pattern=r"^[a-z_][a-z0-9_]{0,62}$", description="of the index; jivs_r… are kept for those being built"
+    )
+
+    @model_validator(mode="after")
+    def _free(self) -> "SourceIndex":
+        if self.name.startswith("jivs_r"):
+            raise ValueError(f"the name {self.name} is kept for indexes that are being built: choose another")
+        return self
+
+
+class Indexes(Strict):
+    """Indexes of databases. They belong to a rollout, not to a host: `extractctl indexes` builds and drops them."""
+
+    store: tuple[StoreIndex, ...] = Field((), description="of the store, by their names")
+    sources: tuple[SourceIndex, ...] = Field((), description="of sources: database, table, columns, name of each")
+
+    @model_validator(mode="after")
+    def _named_once(self) -> "Indexes":
+        names = [*self.store, *((one.database, one.name) for one in self.sources)]
+        twice = next((one for one in names if names.count(one) > 1), None)
+        if twice is not None:
+            raise ValueError(f"the index {twice if isinstance(twice, str) else twice[1]} is named twice")
+        return self
+
+
 class Settings(Strict):
     """All settings that exist so far."""
 
@@ -122,6 +163,7 @@ class Settings(Strict):
     threads: Threads = Field(default_factory=Threads)
     cache: Cache = Field(default_factory=Cache)
     source_guard: SourceGuard = Field(default_factory=SourceGuard)
+    indexes: Indexes = Field(default_factory=Indexes)
 
     @model_validator(mode="after")
     def _one_way(self) -> "Settings":
@@ -285,8 +327,11 @@ def explain(error: ValidationError, model: type[Strict]) -> str:
 
 def _keys_at(model: type[Strict], path: tuple[int | str, ...]) -> list[str]:
     for part in path:
-        annotation = model.model_fields[str(part)].annotation
-        assert isinstance(annotation, type)
-        assert issubclass(annotation, Strict)
-        model = annotation
+        if isinstance(part, str):  # else a place in the list that was named before
+            annotation = model.model_fields[part].annotation
+            model = next(one for one in (annotation, *get_args(annotation)) if _is_model(one))
     return list(model.model_fields)
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Strict)

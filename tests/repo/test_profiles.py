@@ -21,6 +21,6 @@ def test_shipped_profile_loads_under_its_file_name(path: Path) -> None:
     loaded = profiles.load(path.stem)
     assert loaded.name == path.stem
     written = yaml.safe_load(path.read_text(encoding="utf-8"))["settings"]
-    effective = loaded.settings.model_dump()
+    effective = loaded.settings.model_dump(mode="json")
     for group, settings in written.items():
         assert effective[group] | settings == effective[group]

@@ -37,6 +37,21 @@ def test_extends_changes_only_what_it_names(tmp_path: Path) -> None:
         ("name: mine\ndescription: x\nextends: optimized\nsettings: [7]", "settings: input should be"),
         ("name: mine\ndescription: x\nextends: optimised", "Did you mean optimized?"),
         ("name: mine\ndescription: x\nextends: [optimized]", "extends"),
+        (
+            "name: mine\ndescription: x\nsettings: {indexes: {sources: [{tabel: t}]}}",
+            "unknown key settings.indexes.sources.0.tabel: did you mean table?",
+        ),
+        ("name: mine\ndescription: x\nsettings: {indexes: {store: [idx_other]}}", "settings.indexes.store.0: input"),
+        (
+            "name: mine\ndescription: x\n"
+            "settings: {indexes: {sources: [{database: d, table: t, columns: [c], name: jivs_r1_1}]}}",
+            "settings.indexes.sources.0: the name jivs_r1_1 is kept for indexes that are being built",
+        ),
+        (
+            "name: mine\ndescription: x\n"
+            "settings: {indexes: {store: [idx_extraction_status_created, idx_extraction_status_created]}}",
+            "settings.indexes: the index idx_extraction_status_created is named twice",
+        ),
         ("name: Mine\ndescription: x", "name: string should match"),
         ("- 1", "not a mapping"),
         ("a: [", "not YAML"),
