@@ -51,7 +51,7 @@ SCENARIOS = (
 
 def judged(whole: Observed, limits: Gates, design: Design) -> Evidence:
     """As a playbook asks: again and again, each time after as many slots as the answer before named."""
-    slots = FIRST_LOOK
+    slots = FIRST_LOOK if design is Design.SWITCHED else (whole.slots + FIRST_LOOK) // 2
     while True:
         evidence = decide(until(whole, slots), limits, design)
         if evidence.final or slots >= whole.slots:

@@ -13,7 +13,7 @@ from scipy.special import ndtri, stdtrit  # type: ignore[import-untyped] # scipy
 
 from extraction_agent.judge.blocks import Blocks
 from extraction_agent.judge.measures import Measure
-from extraction_agent.judge.observed import BETWEEN, Floats, Ints, Track
+from extraction_agent.judge.observed import BETWEEN, NEW, OLD, Floats, Ints, Track
 
 DECORRELATIONS = 4  # of a block's length: what is left between two blocks then hardly narrows an interval
 
@@ -94,13 +94,14 @@ def merged(values: Floats, count: int) -> Floats:
     return mean
 
 
-def decorrelation(phase: Ints, canaries: Track | None, untouched: Track | None, blocks: Blocks | None) -> int:
-    """Slots after which the series knows nothing of itself any more: the first lag within noise, at least 1.
+def decorrelation(phase: Ints, track: Track, partner: Track | None, blocks: Blocks | None) -> int:
+    """Slots after which a series, beside its partner's, knows nothing of itself: the first lag that is noise, from 1.
 
     With blocks their means are taken out first: what is slower than a block cancels in its contrast.
     """
-    parts = [_share_of_mean(one) for one in (canaries, untouched) if one is not None]
-    series = parts[0] if len(parts) == 1 else parts[0] - parts[1]
+    series = _share_of_mean(track, phase)
+    if partner is not None:
+        series = series - _share_of_mean(partner, phase)
     series = _centred(series, phase)
     if blocks is not None:
         inside = np.full(len(series), BETWEEN)
@@ -120,12 +121,14 @@ def decorrelation(phase: Ints, canaries: Track | None, untouched: Track | None, 
     return max(count // 4, 1)
 
 
-def _share_of_mean(track: Track) -> Floats:
-    """Each host's figure as a share of its mean, the mean of all hosts of them; zeros may be among them."""
+def _share_of_mean(track: Track, phase: Ints) -> Floats:
+    """Each host's figure as a share of its mean on that side, so that no effect is in it; the mean of all hosts."""
     figure = np.where(track.known, track.amount, np.nan) / np.where(track.known, track.per, 1)
-    count = np.maximum(track.known.sum(axis=1, keepdims=True), 1)
-    mean = np.where(track.known, figure, 0).sum(axis=1, keepdims=True) / count
-    return over_hosts(figure / np.where(mean > 0, mean, 1))
+    for side in (OLD, NEW):
+        known = track.known & (phase == side)
+        mean = np.where(known, figure, 0).sum(axis=1, keepdims=True) / np.maximum(known.sum(axis=1, keepdims=True), 1)
+        figure = np.where(known, figure / np.where(mean > 0, mean, 1), figure)
+    return over_hosts(figure)
 
 
 def _centred(series: Floats, groups: Ints) -> Floats:

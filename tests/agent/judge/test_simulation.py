@@ -1,16 +1,18 @@
 """The judge on simulated fleets, in a small form; `python -m benchmarks.judge` is the long one."""
 
+import numpy as np
 import pytest
 from benchmarks.judge import SCENARIOS, Scenario, score
-from benchmarks.simulated_fleet import Fleet
+from benchmarks.simulated_fleet import Fleet, observed, until
 
+from extraction_agent.judge.decide import decide
 from extraction_agent.judge.evidence import Design
 from extraction_agent.judge.measures import P95
 from extraction_agent.judge.plan import NOISE, by_formula, need
 from extraction_agent.judge.rules import Rule
 from extraction_agent.profiles import Gates
 
-RUNS = 24
+RUNS = 20
 NOTHING, P95_RISES, THROUGHPUT_FALLS, *_ = SCENARIOS
 
 
@@ -37,6 +39,18 @@ def test_harm_to_others_is_seen() -> None:
 def test_before_and_after_calls_nothing_harm() -> None:
     found = score(NOTHING, RUNS, Fleet(), Gates(), Design.BEFORE_AFTER, seed=14)
     assert found.verdicts["NO-GO"] == 0
+
+
+@pytest.mark.parametrize("slots", [150, 300, 450, 600])
+def test_when_it_ends_does_not_depend_on_what_it_finds(slots: int) -> None:
+    """The same noise, whatever the new settings do."""
+    ends = set()
+    for effect in (-0.5, 0.0, 0.1, 3.0):
+        fleet = Fleet(changes={P95: effect})
+        seen = until(observed(fleet, slots, Design.SWITCHED, np.random.default_rng(slots)), slots)
+        evidence = decide(seen, Gates(), Design.SWITCHED)
+        ends.add((evidence.final, evidence.more_slots, evidence.blocks))
+    assert len(ends) == 1
 
 
 def test_the_plan_is_the_formula_and_a_little_for_what_must_be_estimated() -> None:
