@@ -1,11 +1,14 @@
 # Everything a person types. Both `make demo` and `make test` do all the set-up first.
-.PHONY: demo test lint bench lock clean
+.PHONY: demo test lint bench lock wheel collection lint-collection molecule clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_OPTIONS ?= -m "not ci"
+ANSIBLE := .venv-ansible
+WITH_ANSIBLE = PATH=$(CURDIR)/$(ANSIBLE)/bin:$$PATH ANSIBLE_COLLECTIONS_PATH=$(CURDIR)/$(ANSIBLE)/collections
+SCENARIO ?= site
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 demo: $(VENV)/ready
@@ -28,13 +31,41 @@ bench: $(VENV)/ready
 lock:
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-annotate --no-header --all-extras --group dev --output-file requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-annotate --no-header --constraint requirements.lock --output-file packaging/requirements.lock \
+		pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-annotate --no-header --output-file molecule/requirements.lock molecule/requirements.in
+
+wheel: $(VENV)/ready
+	rm -f dist/*.whl
+	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+# The collection. Ansible has an environment of its own: it and the agent share no dependency.
+collection: $(ANSIBLE)/ready
+	$(ANSIBLE)/bin/ansible-galaxy collection build --force --output-path dist
+
+lint-collection: $(ANSIBLE)/ready
+	$(WITH_ANSIBLE) ansible-lint --offline
+
+# One scenario on test hosts of its own, as root: make molecule SCENARIO=site
+molecule: $(ANSIBLE)/ready wheel
+	$(WITH_ANSIBLE) molecule/run.sh $(SCENARIO)
 
 clean:
-	rm -rf $(VENV) dist build
+	rm -rf $(VENV) $(ANSIBLE) dist build
 
 # Stamped last, so that an installation that was cut short is done again.
 $(VENV)/ready: requirements.lock pyproject.toml hatch_build.py agent/extraction_agent/walker.zig
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --use-pep517 --require-hashes --requirement requirements.lock
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+# The checkout under the name by which Ansible looks for a collection.
+$(ANSIBLE)/ready: molecule/requirements.lock
+	$(PYTHON) -m venv $(ANSIBLE)
+	$(ANSIBLE)/bin/pip install --quiet --require-hashes --requirement molecule/requirements.lock
+	mkdir -p $(ANSIBLE)/collections/ansible_collections/jivs
+	ln -sfn $(CURDIR) $(ANSIBLE)/collections/ansible_collections/jivs/extraction
 	touch $@
