@@ -8,8 +8,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from pydantic import ValidationError
+
 from extraction_agent import deadlines, errors
-from extraction_agent.profiles import Profile
+from extraction_agent.profiles import Profile, explain
 from extraction_agent.store.rollout_rows import Rollout, TrialState
 from extraction_agent.store.store import Store
 from extraction_agent.tuning.generations import Ended, Generation, Trial
@@ -81,7 +83,7 @@ class Order:
 
     rollout: int
     token: int
-    profile: Profile
+    profile: dict[str, Any]  # as the rollout has it, so that both mean the same one
     seconds: float  # the trial's length
     who: str
     request: str | None = None
@@ -140,24 +142,32 @@ class Question:
         store.note_host(ended.rollout, self.host, ended.number, TrialState.BACK, reason=ended.reason)
 
 
-def check(store: Store, order: Order, host: str) -> None:
-    """Raises Conflict unless the record says the same; leaves in the audit log who has asked."""
+def check(store: Store, order: Order, host: str) -> Profile:
+    """What is to be tried. Raises Conflict unless the record says the same; the audit log has who asked."""
     found = store.rollout(order.rollout)
     if not found.running:
         raise errors.Conflict(f"Rollout {found.id} is {found.state}: nothing is tried for it any more.")
     if found.token != order.token:
         raise errors.Conflict(f"The token of rollout {found.id} is {found.token}, not {order.token}.")
-    if not same(Profile.recorded(found.settings, f"The profile of rollout {found.id}"), order.profile):
+    if {**found.settings, "extends": None} != {**order.profile, "extends": None}:
         raise errors.Conflict(f"Rollout {found.id} was begun with another profile than the one sent here: send that.")
+    profile = profile_of(found)
     after = {"rollout": found.id, "token": found.token, "profile": found.profile, "seconds": order.seconds}
     audit(store, order.who, order.request, "tuning.tried", f"host {host}", after)
+    return profile
+
+
+def profile_of(rollout: Rollout) -> Profile:
+    """Raises Conflict if it is of another version of the program."""
+    try:
+        return Profile.model_validate(rollout.settings)
+    except ValidationError as error:
+        raise errors.Conflict(
+            f"This agent cannot take the profile of rollout {rollout.id}: {explain(error, Profile)} "
+            "Another version of the program has written it."
+        ) from None
 
 
 def audit(store: Store, who: str, request: str | None, action: str, object_: str, after: dict[str, Any]) -> None:
     with store.transaction(), store.acting(who, request):
         store.audit(None, action, object_, after=after)
-
-
-def same(one: Profile, other: Profile) -> bool:
-    """Whether all that is in force of them is."""
-    return one.model_copy(update={"extends": None}) == other.model_copy(update={"extends": None})

@@ -17,7 +17,7 @@ from extraction_agent.profiles import Profile, restart_keys
 from extraction_agent.store.rollout_rows import Rollout, RolloutState
 from extraction_agent.tuning.generations import Ended, Generation, Generations, Trial
 from extraction_agent.tuning.guards import Watch
-from extraction_agent.tuning.record import Answer, Order, Question, Record, audit, check, same
+from extraction_agent.tuning.record import Answer, Order, Question, Record, audit, check, profile_of
 
 log = logging.getLogger(__name__)
 
@@ -109,16 +109,15 @@ class Host:
         async with self._changing:
             generations = self._kept()
             self._refuse_lower(order.token)
-            await self._record.ask(lambda store: check(store, order, self.name))
-            if self._tries(order):
+            profile = await self._record.ask(lambda store: check(store, order, self.name))
+            if self.trial is not None and self.trial.rollout == order.rollout:
                 await asyncio.to_thread(generations.prolong, order.seconds)
                 self._expired = None
                 return
-            wanted = Generation(
-                number=generations.state.last + 1, rollout=order.rollout, token=order.token, profile=order.profile
-            )
-            keys = restart_keys(self.profile.settings, order.profile.settings)
-            failed = self.watch.failed(order.profile.guards)
+            number = generations.state.last + 1
+            wanted = Generation(number=number, rollout=order.rollout, token=order.token, profile=profile)
+            keys = restart_keys(self.profile.settings, profile.settings)
+            failed = self.watch.failed(profile.guards)
             await asyncio.to_thread(generations.try_, wanted, order.seconds, failed, restart=bool(keys))
             if keys:
                 self.restart = _cannot_follow(keys)
@@ -151,13 +150,6 @@ class Host:
         if self.restart:
             raise errors.Conflict(f"The agent is about to be started anew: {self.restart}.")
         return self._generations
-
-    def _tries(self, order: Order) -> bool:
-        """Whether this very trial is under way."""
-        held = self._holding
-        if self.trial is None or held is None:
-            return False
-        return (held.rollout, held.token) == (order.rollout, order.token) and same(held.profile, order.profile)
 
     def _refuse_lower(self, token: int) -> None:
         if token < self.token:
@@ -235,7 +227,7 @@ class Host:
                 f"The store calls rollout {committed.id} committed, which is older than that of generation "
                 f"{held.number}: was the store restored? This host stays as it is; a new rollout settles it."
             )
-        profile = Profile.recorded(committed.settings, f"The profile of rollout {committed.id}")
+        profile = profile_of(committed)
         number = generations.state.last + 1
         joined = Generation(number=number, rollout=committed.id, token=committed.token, profile=profile)
         keys = restart_keys(self.profile.settings, profile.settings)

@@ -167,7 +167,7 @@ def test_whom_it_does_not_obey(host: Daemon, controller: Controller) -> None:
         ({"rollout": lost.id, "token": lost.token}, 409, f"Rollout {lost.id} is aborted"),
         ({"rollout": 4711}, 404, "There is no rollout 4711"),
         ({"profile": other}, 409, "was begun with another profile"),
-        ({"profile": {**begun.settings, "setings": {}}}, 422, "did you mean settings?"),
+        ({"profile": {**begun.settings, "setings": {}}}, 409, "was begun with another profile"),
         ({"trial_seconds": 1}, 422, "trial_seconds"),
     ):
         refused = controller.put(host, begun, changes=changes)

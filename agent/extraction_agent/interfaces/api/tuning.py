@@ -1,7 +1,7 @@
 """The tuning this agent works with: what is in force, a trial of another profile, and the way back."""
 
 from http import HTTPStatus
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -10,7 +10,7 @@ from extraction_agent.interfaces.api.context import Context
 from extraction_agent.interfaces.api.operations import Call, Operations
 from extraction_agent.interfaces.api.views import Id
 from extraction_agent.model import Strict
-from extraction_agent.profiles import Profile, Settings
+from extraction_agent.profiles import Settings
 from extraction_agent.store.tokens import Scope
 from extraction_agent.tuning.record import Order
 from extraction_agent.tuning.trial import Host
@@ -23,7 +23,7 @@ class NewTrial(Strict):
 
     rollout: Id = Field(description="that runs")
     token: Id = Field(description="the rollout's")
-    profile: Profile = Field(description="the whole of it, as the rollout was begun with")
+    profile: dict[str, Any] = Field(description="the whole of it, as the rollout was begun with")
     trial_seconds: float = Field(ge=5, le=86_400, description="after which the host goes back unless it is committed")
 
 
