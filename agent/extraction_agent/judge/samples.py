@@ -83,7 +83,7 @@ def quantile(buckets: dict[float, int], share: float) -> float:
     """In seconds; exact where it meets an edge. NaN without a count, or when it is beyond every edge but +Inf.
 
     Between two edges what is slower falls off by a power of the time. Prometheus' straight line there makes half of a
-    change disappear: 20 % more was read as 10 to 15 %.
+    change disappear: a change of 20 % was read as 10 to 15 %.
     """
     total = buckets.get(math.inf, 0)
     slower, lower = total * 1.0, 0.0

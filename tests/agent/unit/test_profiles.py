@@ -27,9 +27,22 @@ def test_extends_changes_only_what_it_names(tmp_path: Path) -> None:
     assert mine.pool.maximum == 5
 
 
+def test_gates_are_taken_over_and_changed_as_settings_are(tmp_path: Path) -> None:
+    file = _file(tmp_path, "name: mine\ndescription: x\nextends: low_impact\ngates: {p95_seconds: 0.4}\n")
+    mine, base = profiles.load(file), profiles.load("low_impact")
+    assert mine.gates.model_dump() == base.gates.model_dump() | {"p95_seconds": 0.4}
+    assert base.gates.tolerated_fall_of_throughput > profiles.load("optimized").gates.tolerated_fall_of_throughput
+    assert mine.settings == base.settings
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
+        (
+            "name: mine\ndescription: x\ngates: {p95_second: 1}",
+            "unknown key gates.p95_second: did you mean p95_seconds?",
+        ),
+        ("name: mine\ndescription: x\nextends: optimized\ngates: [7]", "gates: input should be"),
         ("name: mine\ndescription: x\nsettings: {reeding: {}}", "unknown key settings.reeding: did you mean reading?"),
         ("name: mine\ndescription: x\nsettings: {pool: {maximun: 9}}", "did you mean maximum?"),
         ("name: mine\ndescription: x\nsettings: {pool: {maximum: 1}}", "settings.pool.maximum: input should be"),
@@ -43,13 +56,17 @@ def test_extends_changes_only_what_it_names(tmp_path: Path) -> None:
         ),
         ("name: mine\ndescription: x\nsettings: {indexes: {store: [idx_other]}}", "settings.indexes.store.0: input"),
         (
-            "name: mine\ndescription: x\n"
-            "settings: {indexes: {sources: [{database: d, table: t, columns: [c], name: jivs_r1_1}]}}",
+            (
+                "name: mine\ndescription: x\n"
+                "settings: {indexes: {sources: [{database: d, table: t, columns: [c], name: jivs_r1_1}]}}"
+            ),
             "settings.indexes.sources.0: the name jivs_r1_1 is kept for indexes that are being built",
         ),
         (
-            "name: mine\ndescription: x\n"
-            "settings: {indexes: {store: [idx_extraction_status_created, idx_extraction_status_created]}}",
+            (
+                "name: mine\ndescription: x\n"
+                "settings: {indexes: {store: [idx_extraction_status_created, idx_extraction_status_created]}}"
+            ),
             "settings.indexes: the index idx_extraction_status_created is named twice",
         ),
         ("name: Mine\ndescription: x", "name: string should match"),
