@@ -72,6 +72,7 @@ class Chromium:
 
     def open(self, url: str) -> None:
         self.call("Page.navigate", url=url)
+        self.wait_for(f"location.href.startsWith({json.dumps(url)}) && document.readyState === 'complete'")
 
     def type(self, text: str) -> None:
         """Into whatever has the focus, then Enter."""
