@@ -1,4 +1,4 @@
-"""A TCP proxy that a test can make misbehave: freeze, cut, or cut at a given place in the stream."""
+"""A TCP proxy that a test can make misbehave: freeze, either way alone too, cut, refuse, or cut at a given place."""
 
 import contextlib
 import socket
@@ -10,6 +10,7 @@ from typing import Literal, Self
 COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"  # the whole message of the simple protocol
 _ROUND = 0.2  # s between two looks at whether the proxy has ended
 
+Way = Literal["to the server", "to the client"]
 Act = Literal["pass", "cut before", "cut after"]
 Judge = Callable[[int, bool, bytes], Act]  # sees the connection's number, whether its client speaks, and the bytes
 
@@ -21,8 +22,12 @@ class Proxy:
         self._target = port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.settimeout(_ROUND)
-        self._flows = threading.Event()
-        self._flows.set()
+        self._flows: dict[Way, threading.Event] = {
+            "to the server": threading.Event(),
+            "to the client": threading.Event(),
+        }
+        self._refuses = False
+        self.thaw()
         self._ended = threading.Event()
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._connections = 0
@@ -30,8 +35,12 @@ class Proxy:
         self.cuts = 0  # connections that were cut
         self.judge: Judge | None = None  # None: everything passes
 
+    @property
+    def port(self) -> int:
+        return int(self._listener.getsockname()[1])
+
     def url(self, database: str) -> str:
-        return f"postgresql://postgres@127.0.0.1:{self._listener.getsockname()[1]}/{database}"
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
 
     def __enter__(self) -> Self:
         self._spawn(self._accept)
@@ -39,18 +48,28 @@ class Proxy:
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
-        self._flows.set()
+        self.thaw()
         self.cut()
         for thread in self._threads:
             thread.join()
         self._listener.close()
 
-    def freeze(self) -> None:
-        """Let nothing through from now on, and tell nobody."""
-        self._flows.clear()
+    def freeze(self, *ways: Way) -> None:
+        """Let nothing through from now on, and tell nobody; new connections are taken all the same."""
+        for way in ways or self._flows:
+            self._flows[way].clear()
 
     def thaw(self) -> None:
-        self._flows.set()
+        for flow in self._flows.values():
+            flow.set()
+
+    def refuse(self) -> None:
+        """Reset every connection, and from now on each new one."""
+        self._refuses = True
+        self.cut()
+
+    def accept(self) -> None:
+        self._refuses = False
 
     def cut(self) -> None:
         """Reset every connection."""
@@ -67,6 +86,9 @@ class Proxy:
         while not self._ended.is_set():
             with contextlib.suppress(TimeoutError):
                 client, _ = self._listener.accept()
+                if self._refuses:
+                    self._reset(client)
+                    continue
                 try:
                     server = socket.create_connection(("127.0.0.1", self._target))
                 except OSError:
@@ -81,7 +103,7 @@ class Proxy:
         giver.settimeout(None)
         with contextlib.suppress(OSError):
             while data := giver.recv(65536):
-                self._flows.wait()
+                self._flows["to the server" if from_client else "to the client"].wait()
                 act = self.judge(number, from_client, data) if self.judge is not None else "pass"
                 if act == "cut before":
                     self._reset(giver, taker)
