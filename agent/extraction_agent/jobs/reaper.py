@@ -10,6 +10,8 @@ from procrastinate import jobs as queue_jobs
 from extraction_agent import deadlines
 from extraction_agent.store import queue
 
+_OWN = 2  # rounds from one look at this agent's own jobs to the next: what is lost there is rare, and idle costs
+
 
 class Reaper:
     """One round after another, on the agent's loop."""
@@ -18,7 +20,8 @@ class Reaper:
         """only: look at this extraction's jobs; None: at all. running: jobs at work here, kept by the agent."""
         self._app, self._running = app, running
         self._queue = None if only is None else queue.queue_of(only)
-        self._suspects: set[int] = set()  # jobs said to run here that the last round did not find running
+        self._suspects: set[int] = set()  # jobs said to run here that the last look did not find running
+        self._rounds = 0
         self._store_away = False
         self._store_back_since = time.monotonic() - 2 * deadlines.HEARTBEAT
 
@@ -37,13 +40,14 @@ class Reaper:
             queue=self._queue, task_name=queue.TASK, seconds_since_heartbeat=deadlines.STALLED
         ):
             await self._hand_on(job)
-        if worker_id is not None:
+        self._rounds += 1
+        if worker_id is not None and self._rounds % _OWN == 0:
             await self._reap_own(worker_id)
 
     async def _reap_own(self, worker_id: int) -> None:
         """Hand on jobs that are said to run here and do not: the connection that should have ended them broke.
 
-        Only those that two rounds in a row did not find running: a job is fetched before its task begins.
+        Only those that two looks in a row did not find running: a job is fetched before its task begins.
         """
         listed = await self._app.job_manager.list_jobs_async(status="doing", worker_id=worker_id)
         idle = {job.id: job for job in listed if job.id is not None and job.id not in self._running}

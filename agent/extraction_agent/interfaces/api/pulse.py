@@ -83,7 +83,7 @@ class Pulse:
             with ended_by(stop):
                 if self._store is None:
                     self._store = Store(self._store_url, "extraction-agent probe")
-                self._store.versions()
+                self._store.now()
             self._answered = time.monotonic()
         except errors.ExtractionError as error:
             if not isinstance(error, errors.Cancelled):
