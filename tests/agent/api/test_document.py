@@ -49,7 +49,7 @@ def test_schemathesis_finds_nothing(store: Database, items: Database, tmp_path: 
             [
                 SCHEMATHESIS, "run", f"http://127.0.0.1:{served.port}/openapi.json",
                 "--header", f"Authorization: Bearer {served.token}",
-                "--checks", "all", "--max-examples", "40", "--max-time", "120", "--workers", "1", "--seed", "1",
+                "--checks", "all", "--max-examples", "40", "--max-time", "75", "--workers", "1", "--seed", "1",
                 "--request-timeout", "20", "--no-color",
             ],
             capture_output=True, text=True, cwd=tmp_path, check=False, timeout=280,
@@ -75,7 +75,7 @@ BODIES = st.one_of(
 def test_fuzzed_bodies_break_nothing(served: Served, store: Database) -> None:
     """Bytes, JSON and things that look like a config: told what is wrong, every one."""
     targets = [(one.method, one.path) for one in OPERATIONS.listed if one.body_model is not None]
-    assert len(targets) == 3
+    assert len(targets) == 5
 
     @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
     @given(BODIES, st.sampled_from(targets))
