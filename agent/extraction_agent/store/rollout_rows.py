@@ -139,6 +139,7 @@ class RolloutIndex:
     state: IndexState
     ours: bool  # False: it was there before, and stays
     rollout_state: RolloutState
+    token: int  # of its rollout
 
     @property
     def temporary_name(self) -> str:

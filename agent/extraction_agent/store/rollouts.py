@@ -183,7 +183,9 @@ class Rollouts(Audit):
         """
         with self.transaction():
             self._hold(id_, token)
-            self._run("insert_rollout_index", id=id_, database=database, name=name, definition=definition, ours=ours)
+            wanted = {"database": database, "name": name, "definition": definition, "ours": ours}
+            if self._run("insert_rollout_index", id=id_, **wanted).rowcount:
+                self.audit(None, "index.wanted", f"index {name}", after={"rollout": id_, **wanted})
             return next(one for one in self.rollout_indexes(id_) if (one.database, one.name) == (database, name))
 
     def advance_index(self, index: RolloutIndex, token: int, state: IndexState) -> None:
@@ -193,14 +195,14 @@ class Rollouts(Audit):
             self._set_index(index, state)
 
     def drop_index(self, index: RolloutIndex) -> None:
-        """It is gone, or was never built. By anybody, in the transaction that drops it."""
+        """It is gone, or was never built. By anybody."""
         self._set_index(index, IndexState.DROPPED)
 
-    def rollout_indexes(self, id_: int | None = None) -> list[RolloutIndex]:
-        """Of one rollout. None: all that are ours and still there, of whatever rollout."""
+    def rollout_indexes(self, id_: int | None = None, *, dropped: bool = False) -> list[RolloutIndex]:
+        """Of one rollout. None: all that are ours and still there, of whatever rollout; dropped: the others too."""
         return [
-            RolloutIndex(row[0], row[1], row[2], row[3], row[4], IndexState(row[5]), row[6], RolloutState(row[7]))
-            for row in self._run("rollout_indexes", id=id_)
+            RolloutIndex(*row[:5], IndexState(row[5]), row[6], RolloutState(row[7]), row[8])
+            for row in self._run("rollout_indexes", id=id_, dropped=dropped)
         ]
 
     # Below

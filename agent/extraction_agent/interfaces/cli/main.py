@@ -17,6 +17,7 @@ from extraction_agent.interfaces.cli import (
     demo,
     extract,
     extractions,
+    indexes,
     judge,
     profile,
     prune,
@@ -54,6 +55,7 @@ app.add_typer(tokens.app, name="token")
 app.add_typer(audit.app, name="audit")
 app.add_typer(schedules.app, name="schedule")
 app.add_typer(rollout.app, name="rollout")
+app.add_typer(indexes.app, name="indexes")
 
 
 def _version(wanted: bool) -> None:

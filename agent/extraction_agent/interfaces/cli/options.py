@@ -28,3 +28,7 @@ Extraction = Annotated[
 ]
 ConfigName = Annotated[str, typer.Argument(metavar="CONFIG", help="The config's name.", show_default=False)]
 Detach = Annotated[bool, typer.Option("--detach", help="Leave the work to the agents of the fleet; do not wait.")]
+Token = Annotated[int, typer.Option("--token", metavar="NUMBER", help="As `begin` gave it: only its holder has it.")]
+Who = Annotated[
+    str | None, typer.Option("--who", metavar="NAME", help="For whom, on the audit log; without it whoever runs this.")
+]

@@ -32,13 +32,9 @@ _OrLatest = Annotated[
     int | None,
     typer.Argument(metavar="[ID]", min=1, max=2**63 - 1, help="The rollout's number; without it the latest."),
 ]
-_Token = Annotated[int, typer.Option("--token", metavar="NUMBER", help="As `begin` gave it: only its holder has it.")]
 _Profile = Annotated[str, typer.Argument(metavar="PROFILE", help="A profile's name, or its file.", show_default=False)]
 _Hosts = Annotated[int, typer.Option("--hosts", min=1, max=100_000, help="How many hosts run an agent on this store.")]
 _Reason = Annotated[str, typer.Option("--reason", metavar="WORDS", help="Why; it is kept on the audit log.")]
-_Who = Annotated[
-    str | None, typer.Option("--who", metavar="NAME", help="For whom, on the audit log; without it whoever runs this.")
-]
 _Wave = Annotated[int, typer.Option("--wave", min=0, max=100_000, help="0: the databases; 1: the canary; the others.")]
 
 
@@ -60,13 +56,13 @@ def begin(
     time_zone: Annotated[
         str, typer.Option("--time-zone", metavar="ZONE", help="Whose wall clock the windows are of.")
     ] = "UTC",
-    who: _Who = None,
+    who: options.Who = None,
     json: options.Json = False,
 ) -> None:
     """Begin a rollout. Refused while another runs, outside its window, and beyond the budget of connections."""
     circumstances = rules.Circumstances(tuple(firing or ()), _hours(window or []), _zone(time_zone))
     loaded = profiles.load(profile)
-    with _opened(store, who) as opened:
+    with store_for(store, who) as opened:
         begun = rules.begin(opened, loaded, holder or person(), lease, hosts, circumstances)
     _tell(begun, json=json)
 
@@ -74,7 +70,7 @@ def begin(
 @app.command()
 def renew(
     id_: _Id,
-    token: _Token,
+    token: options.Token,
     store: options.Store,
     wave: Annotated[
         int | None, typer.Option("--wave", min=0, max=100_000, help="Which is changed from now on.")
@@ -82,7 +78,7 @@ def renew(
     json: options.Json = False,
 ) -> None:
     """Prolong the lease, from now on by its length; with --wave, begin a wave."""
-    with _opened(store) as opened:
+    with store_for(store) as opened:
         renewed = opened.renew_rollout(id_, token, wave)
     _tell(renewed, json=json)
 
@@ -90,66 +86,68 @@ def renew(
 @app.command()
 def verdict(
     id_: _Id,
-    token: _Token,
+    token: options.Token,
     wave: _Wave,
     store: options.Store,
     evidence: Annotated[
         str, typer.Option("--evidence", metavar="FILE", help="What `judge --json` said; - for standard input.")
     ] = "-",
-    who: _Who = None,
+    who: options.Who = None,
     json: options.Json = False,
 ) -> None:
     """Record what the gate behind a wave has found. Only GO, or an override, lets the rollout be committed."""
     found = _evidence(evidence)
-    with _opened(store, who) as opened:
+    with store_for(store, who) as opened:
         opened.judge_rollout(id_, token, wave, Verdict(found["verdict"]), found)
         judged = opened.rollout(id_)
     _tell(judged, json=json, wave=wave, verdict=found["verdict"])
 
 
 @app.command()
-def commit(id_: _Id, token: _Token, store: options.Store, who: _Who = None, json: options.Json = False) -> None:
+def commit(
+    id_: _Id, token: options.Token, store: options.Store, who: options.Who = None, json: options.Json = False
+) -> None:
     """Make its generation the fleet's; hosts confirm it within seconds."""
-    with _opened(store, who) as opened:
+    with store_for(store, who) as opened:
         committed = opened.commit_rollout(id_, token)
     _tell(committed, json=json)
 
 
 @app.command()
 def abort(
-    store: options.Store, reason: _Reason, id_: _OrRunning = None, who: _Who = None, json: options.Json = False
+    store: options.Store, reason: _Reason, id_: _OrRunning = None, who: options.Who = None, json: options.Json = False
 ) -> None:
     """End a rollout; its hosts go back by themselves."""
-    with _opened(store, who) as opened:
+    with store_for(store, who) as opened:
         aborted = opened.abort_rollout(_running(opened, id_), reason)
     _tell(aborted, json=json)
 
 
 @app.command()
-def pause(store: options.Store, id_: _OrRunning = None, who: _Who = None, json: options.Json = False) -> None:
+def pause(store: options.Store, id_: _OrRunning = None, who: options.Who = None, json: options.Json = False) -> None:
     """Let no wave begin and nothing be committed until it is resumed. Its lease still has to be renewed."""
-    with _opened(store, who) as opened:
+    with store_for(store, who) as opened:
         paused = opened.pause_rollout(_running(opened, id_), paused=True)
     _tell(paused, json=json)
 
 
 @app.command()
-def resume(store: options.Store, id_: _OrRunning = None, who: _Who = None, json: options.Json = False) -> None:
+def resume(store: options.Store, id_: _OrRunning = None, who: options.Who = None, json: options.Json = False) -> None:
     """Let a paused rollout go on."""
-    with _opened(store, who) as opened:
+    with store_for(store, who) as opened:
         resumed = opened.pause_rollout(_running(opened, id_), paused=False)
     _tell(resumed, json=json)
 
 
 @app.command()
 def override(
-    store: options.Store, wave: _Wave, reason: _Reason, id_: _OrRunning = None, who: _Who = None,
+    store: options.Store, wave: _Wave, reason: _Reason, id_: _OrRunning = None, who: options.Who = None,
     json: options.Json = False,
 ) -> None:  # fmt: skip
     """Answer for a wave whose verdict is INCONCLUSIVE. A NO-GO cannot be overridden."""
     if not reason.strip():
         raise errors.UsageError("An override needs a reason: --reason says why the wave may pass.")
-    with _opened(store, who) as opened:
+    with store_for(store, who) as opened:
         number = _running(opened, id_)
         opened.override_verdict(number, wave, opened.who or person(), reason.strip())
         overridden = opened.rollout(number)
@@ -159,7 +157,7 @@ def override(
 @app.command()
 def status(store: options.Store, id_: _OrLatest = None, json: options.Json = False) -> None:
     """Show a rollout, its hosts, its verdicts and its indexes."""
-    with _opened(store) as opened:
+    with store_for(store) as opened:
         found = opened.latest_rollout() if id_ is None else opened.rollout(id_)
         if found is None:
             output.as_json({"rollout_id": None}) if json else output.facts({"rollout": "none yet"})
@@ -202,7 +200,7 @@ def history(
     json: options.Json = False,
 ) -> None:
     """List rollouts, newest first."""
-    with _opened(store) as opened:
+    with store_for(store) as opened:
         found = opened.rollouts(limit)
     if json:
         output.as_json({"rollouts": [one.as_dict() for one in found]})
@@ -221,7 +219,7 @@ def history(
 def budget(profile: _Profile, hosts: _Hosts, store: options.Store, json: options.Json = False) -> None:
     """Say what a profile's connections come to, and what the store has; fail if it does not fit."""
     loaded = profiles.load(profile)
-    with _opened(store) as opened:
+    with store_for(store) as opened:
         found = rules.budget(opened, loaded, hosts)
     if json:
         output.as_json(found.as_dict())
@@ -231,7 +229,7 @@ def budget(profile: _Profile, hosts: _Hosts, store: options.Store, json: options
 
 
 @contextmanager
-def _opened(url: str, who: str | None = None) -> Iterator[Store]:
+def store_for(url: str, who: str | None = None) -> Iterator[Store]:
     """A store on which what is done is done for somebody."""
     with Store(url) as opened:
         opened.who = f"cli:{who}" if who else None

@@ -1,0 +1,1 @@
+CREATE INDEX CONCURRENTLY {name} ON {table} USING btree ({columns})

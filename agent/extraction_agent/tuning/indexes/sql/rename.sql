@@ -1,0 +1,1 @@
+ALTER INDEX {name} RENAME TO {to}

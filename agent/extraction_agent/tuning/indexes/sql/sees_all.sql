@@ -1,0 +1,1 @@
+SELECT pg_has_role('pg_read_all_stats', 'USAGE')
