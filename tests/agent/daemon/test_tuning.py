@@ -96,19 +96,20 @@ def test_what_is_committed_holds_and_outlasts_a_start(host: Daemon, controller: 
     assert ("tuning.tried", "token:test") in controller.actions()
 
 
-@pytest.mark.parametrize("end", ["aborted", "lapsed"])
-def test_what_is_not_committed_is_taken_back(host: Daemon, controller: Controller, end: str) -> None:
-    begun = controller.try_(host, profile(pool=WIDE), lease=2 if end == "lapsed" else 60)
-    if end == "aborted":
-        controller.abort(begun, "enough")
-    shown = wait_for(host, "configured")
-    assert (shown["generation"], pool_maximum(host)) == (None, BEFORE)
-    assert ("enough" if end == "aborted" else "its lease ran out") in shown["last_back"]["reason"]
-    assert controller.found(begun).state is RolloutState.ABORTED
-    until(lambda: controller.host(begun) is TrialState.BACK, "the host's word")
+def test_what_is_not_committed_is_taken_back(host: Daemon, controller: Controller) -> None:
+    for lease, reason in ((60, "enough"), (2, "its lease ran out")):
+        begun = controller.try_(host, profile(pool=WIDE), lease=lease)
+        if reason == "enough":
+            controller.abort(begun, reason)
+        shown = wait_for(host, "configured")
+        assert (shown["generation"], pool_maximum(host)) == (None, BEFORE)
+        assert reason in shown["last_back"]["reason"]
+        assert controller.found(begun).state is RolloutState.ABORTED
+        until(lambda: controller.host(begun) is TrialState.BACK, "the host's word")  # noqa: B023 - called at once
     host.stop()
 
 
+@pytest.mark.ci
 def test_it_asks_only_the_store_whether_it_may_stay(host: Daemon, controller: Controller) -> None:
     """At its deadline nothing is decided: the host goes back, and so does the fleet."""
     begun = controller.try_(host, profile(pool=WIDE), seconds=5)
@@ -138,6 +139,7 @@ def test_the_way_back_is_open_to_the_controller(host: Daemon, controller: Contro
     host.stop()
 
 
+@pytest.mark.ci
 def test_a_host_that_is_new_or_was_away_joins(make_host: Callable[..., Daemon], controller: Controller) -> None:
     begun = controller.begin(profile(pool=WIDE))
     controller.commit(begun)
@@ -220,6 +222,7 @@ def test_killed_in_a_trial_it_starts_with_what_held_before(host: Daemon, control
     host.stop()
 
 
+@pytest.mark.ci
 def test_stopped_over_its_deadline_it_goes_back(host: Daemon, controller: Controller) -> None:
     begun = controller.try_(host, profile(pool=WIDE), seconds=5)
     host.signal(signal.SIGSTOP)
@@ -233,59 +236,60 @@ def test_stopped_over_its_deadline_it_goes_back(host: Daemon, controller: Contro
     host.stop()
 
 
-@pytest.mark.parametrize("decided", [True, False])
+@pytest.mark.ci
 def test_with_the_store_away_at_the_end_it_goes_back(
-    make_host: Callable[..., Daemon], controller: Controller, store: Database, decided: bool
+    make_host: Callable[..., Daemon], controller: Controller, store: Database
 ) -> None:
-    """And when the store is there again it does what was decided meanwhile, or aborts what was not."""
+    """And when the store is there again it aborts what was not decided, or does what was."""
     with Proxy(int(str(conninfo_to_dict(store.url)["port"]))) as proxy:
         host = make_host(store_url=proxy.url(store.url.rpartition("/")[2])).start()
         host.store_url = store.url
         host.make_token()
-        begun = controller.try_(host, profile(pool=WIDE), seconds=5)
-        proxy.freeze()
-        frozen = time.monotonic()
-        if decided:
-            controller.commit(begun)
-        until(lambda: not on_trial(host), "the way back", 5 + BACK)
-        took = time.monotonic() - frozen
-        print(f"back {took - 5:.1f} s after the deadline")
-        assert took >= 4, "it stayed until its deadline"
-        assert pool_maximum(host) == BEFORE
-        assert controller.found(begun).running is not decided
-        proxy.thaw()
-        if decided:
-            until(lambda: pool_maximum(host) == 12, "joining", 20)
-            assert host.metric("extraction_generation") == 2
-        else:
-            until(lambda: controller.found(begun).state is RolloutState.ABORTED, "the rollout's end", 20)
+        for decided in (False, True):
+            begun = controller.try_(host, profile(pool=WIDE), seconds=5)
+            proxy.freeze()
+            frozen = time.monotonic()
+            if decided:
+                controller.commit(begun)
+            until(lambda: not on_trial(host), "the way back", 5 + BACK)
+            took = time.monotonic() - frozen
+            print(f"back {took - 5:.1f} s after the deadline")
+            assert took >= 4, "it stayed until its deadline"
             assert pool_maximum(host) == BEFORE
+            assert controller.found(begun).running is not decided
+            proxy.thaw()
+            if not decided:
+                until(lambda: controller.found(begun).state is RolloutState.ABORTED, "the rollout's end")  # noqa: B023 - called at once
+                assert pool_maximum(host) == BEFORE
+                until(lambda: host.ask("/readiness").status == 200, "the store")
+        until(lambda: pool_maximum(host) == 12, "joining")
+        assert host.metric("extraction_generation") == 3
         host.stop()
 
 
-@pytest.mark.parametrize("dies", [False, True])
-def test_a_planned_restart_is_begun_with_once(
-    make_host: Callable[..., Daemon], controller: Controller, dies: bool
-) -> None:
+@pytest.mark.ci
+def test_a_planned_restart_is_begun_with_once(make_host: Callable[..., Daemon], controller: Controller) -> None:
+    """The first dies on trial; the second is confirmed."""
     host = make_host(program=MARKED).start()
     host.make_token()
-    begun = controller.try_(host, profile(pool={"leak_seconds": 7}))
-    assert host.wait() == 75
-    assert host.said("only a restart can follow a change of pool.leak_seconds")
-    assert "begins with generation 1, on trial, as planned" in _settle(host)
-    host.start()
-    shown = tuning(host)
-    assert (shown["state"], shown["generation"], shown["settings"]["pool"]["leak_seconds"]) == ("trial", 1, 7)
-    if dies:
-        host.signal(signal.SIGKILL)
-        host.wait()
-        assert "goes back" in _settle(host)
+    for number in (1, 2):
+        begun = controller.try_(host, profile(pool={"leak_seconds": 7}))
+        assert host.wait() == 75
+        assert host.said("only a restart can follow a change of pool.leak_seconds")
+        assert f"begins with generation {number}, on trial, as planned" in _settle(host)
         host.start()
-        assert tuning(host)["settings"]["pool"]["leak_seconds"] == 60
-        until(lambda: controller.found(begun).state is RolloutState.ABORTED, "the rollout's end")
-    else:
-        controller.commit(begun)
-        assert wait_for(host, "confirmed")["settings"]["pool"]["leak_seconds"] == 7
+        shown = tuning(host)
+        assert (shown["state"], shown["generation"]) == ("trial", number)
+        assert shown["settings"]["pool"]["leak_seconds"] == 7
+        if number == 1:
+            host.signal(signal.SIGKILL)
+            host.wait()
+            assert "goes back" in _settle(host)
+            host.start()
+            assert tuning(host)["settings"]["pool"]["leak_seconds"] == 60
+            until(lambda: controller.found(begun).state is RolloutState.ABORTED, "the rollout's end")  # noqa: B023 - called at once
+    controller.commit(begun)
+    assert wait_for(host, "confirmed")["settings"]["pool"]["leak_seconds"] == 7
     host.stop()
 
 
@@ -348,6 +352,7 @@ def grinding(make_host: Callable[..., Daemon]) -> Daemon:
     return made
 
 
+@pytest.mark.ci
 def test_one_thread_is_too_slow_and_taken_back(
     grinding: Daemon, controller: Controller, mill: Mill, store: Database
 ) -> None:
@@ -400,6 +405,7 @@ def test_errors_at_the_source_take_it_back(
     grinding.stop()
 
 
+@pytest.mark.ci
 def test_neither_idleness_nor_a_small_job_trips_anything(
     grinding: Daemon, controller: Controller, source: Database, store: Database
 ) -> None:
