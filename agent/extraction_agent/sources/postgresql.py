@@ -64,6 +64,8 @@ class Source:
                 if marking:
                     result, after = marking.mark(connection, snapshot.facts, result)
                 explained = planner.explain(connection, result.plan, result.chunks[0])
+                if result.plan.consistency is Consistency.SNAPSHOT and len(result.chunks) > 1:
+                    self._give_way(connection)
             if result.plan.consistency is Consistency.CHUNK:
                 snapshot.close()
                 snapshot = None
@@ -79,15 +81,26 @@ class Source:
 
     def hold_snapshot(self, plan: Plan) -> "Snapshot":
         with self._errors():
-            return self._snapshot(sql.trusted(plan.relation))
+            return self._snapshot(sql.trusted(plan.relation), renewed=True)
 
-    def _snapshot(self, relation: q.Composable) -> "Snapshot":
+    def _snapshot(self, relation: q.Composable, *, renewed: bool = False) -> "Snapshot":
         connection = self.connect()
         try:
+            if renewed:
+                self._give_way(connection)
             return Snapshot(connection, relation)
         except BaseException:
             connection.close()
             raise
+
+    def _give_way(self, connection: postgres.Connection) -> None:
+        """Raise SourceUnavailable while an index is built: it would have to wait for a snapshot on any other table."""
+        if connection.execute(sql.load(catalog.PACKAGE, "postgresql_builds")).fetchone() == (True,):
+            raise errors.SourceUnavailable(
+                f"{self.where}: an index is being built there, and would have to wait for the snapshot that this "
+                "extraction holds from its first chunk to its last. Try again once it is built; an extraction without "
+                "a watermark can go on at once with --consistency chunk."
+            )
 
     def session(self, snapshot_token: str | None) -> "Session":
         connection = self.connect()

@@ -15,6 +15,7 @@ from extraction_agent.tuning.indexes.wanted import Wanted
 from extraction_agent.tuning.indexes.work import Look
 
 _SNAPSHOT_OF_OURS = "extraction-agent source"  # the application name of whoever holds one
+_SETTLED = 1.0  # s, after which an idle transaction is no pause between two statements
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +72,26 @@ def _of_others(connection: Connection, to_build: Sequence[Prepared], limits: Lim
         notes.append(
             "This role does not see how long transactions of others stand (GRANT pg_read_all_stats would let it)."
         )
-    standing = catalog.transactions(connection, limits.transaction_seconds)
+    standing = [
+        one
+        for one in catalog.transactions(connection, min(_SETTLED, limits.transaction_seconds))
+        if one.seconds >= limits.transaction_seconds or _holds_snapshot(one)
+    ]
     for transaction in standing[:3]:
         yield transaction.words + _advice(transaction)
     if len(standing) > 3:
         yield f"and {len(standing) - 3} more transactions do"
 
 
+def _holds_snapshot(transaction: catalog.Transaction) -> bool:
+    """Of ours, for as long as an extraction takes; the transaction of a chunk is hardly ever met idle."""
+    return transaction.application == _SNAPSHOT_OF_OURS and transaction.state == "idle in transaction"
+
+
 def _advice(transaction: catalog.Transaction) -> str:
     if transaction.pid is None:
         return " (COMMIT PREPARED or ROLLBACK PREPARED ends it)"
-    if transaction.application == _SNAPSHOT_OF_OURS:
+    if _holds_snapshot(transaction):
         return ": an extraction holds a snapshot, which an index has to wait for; let it end, or cancel it"
     return ", which an index has to wait for: let it end, or end it"
 
