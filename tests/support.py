@@ -1,6 +1,8 @@
 """What tests share: databases, and an extraction in one thread without the queue."""
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, LiteralString
 
 import psycopg
@@ -35,6 +37,14 @@ class Database:
 
     def value(self, query: LiteralString | q.SQL | q.Composed, parameters: dict[str, Any] | None = None) -> Any:
         return self.rows(query, parameters)[0][0]
+
+
+def programs(major: int) -> Path | None:
+    """Where a PostgreSQL of this version is: put there by tests/install-postgresql.sh, or Debian's."""
+    given = os.environ.get("EXTRACTION_TEST_POSTGRESQL")
+    places = [Path(given) / str(major) / "bin"] if given else []
+    debian = Path("/usr/lib/postgresql") / str(major) / "bin"
+    return next((place for place in [*places, debian] if (place / "postgres").exists()), None)
 
 
 def extract(source_url: str, store: Database, definition: Definition, name: str = "test", **settings: Any) -> int:

@@ -1,8 +1,6 @@
 """PostgreSQL 14 to 18 as source and as store: each against 18, with every type, in both formats."""
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -14,17 +12,9 @@ from extraction_agent import embedded, errors
 from extraction_agent.model import Definition, Format
 from extraction_agent.store.rollout_rows import RolloutState, TrialState
 from extraction_agent.store.store import Store
-from support import Database, extract
+from support import Database, extract, programs
 
 pytestmark = pytest.mark.ci
-DEBIAN = Path("/usr/lib/postgresql")
-
-
-def programs(major: int) -> Path | None:
-    """Where a server of this version is: put there by tests/install-postgresql.sh, or Debian's."""
-    given = os.environ.get("EXTRACTION_TEST_POSTGRESQL")
-    places = [Path(given) / str(major) / "bin"] if given else []
-    return next((place for place in [*places, DEBIAN / str(major) / "bin"] if (place / "postgres").exists()), None)
 
 
 @pytest.fixture(scope="module", params=[14, 15, 16, 17])
