@@ -11,7 +11,7 @@ if [ "$(id -u)" != 0 ] || [ ${#missing[@]} != 0 ]; then
     echo "Debian: apt-get install systemd-container mmdebstrap iproute2 openssl openssh-client" >&2
     exit 1
 fi
-EXTRACTION_WHEEL=$(realpath dist/extraction_agent-*.whl)
+EXTRACTION_WHEEL=${EXTRACTION_WHEEL:-$(realpath dist/extraction_agent-*.whl)}
 export EXTRACTION_WHEEL
 
 journals() {

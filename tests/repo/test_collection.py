@@ -76,8 +76,10 @@ def test_its_playbooks_are_understood(installed: Path, playbook: str) -> None:
 def _preflight(installed: Path, tmp_path: Path, group: str, variables: Mapping[str, object]) -> tuple[int, str]:
     """Run what always runs of site.yml on this machine, in one group. It changes nothing."""
     inventory = tmp_path / "hosts.yml"
-    host = {"ansible_connection": "local", "ansible_become": False, **variables}
-    inventory.write_text(yaml.safe_dump({f"extraction_{group}": {"hosts": {"here": host}}}), encoding="utf-8")
+    here = {"ansible_connection": "local", "ansible_python_interpreter": str(_BIN / "python"), "ansible_become": False}
+    inventory.write_text(
+        yaml.safe_dump({f"extraction_{group}": {"hosts": {"here": {**here, **variables}}}}), encoding="utf-8"
+    )
     done = _run("ansible-playbook", "-i", inventory, "--tags=always", "jivs.extraction.site", collections=installed)
     assert "changed=0" in done.stdout, done.stdout + done.stderr
     return done.returncode, " ".join((done.stdout + done.stderr).replace("\\n", " ").split())
