@@ -4,7 +4,6 @@ Throughput per busy minute, the share of attempts at chunks that fail, and a poo
 without enough to do trips none of them.
 """
 
-import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -91,8 +90,8 @@ class Watch:
         floor, enough = self._guards.throughput_records_per_minute, self._guards.throughput_busy_seconds
         seconds = min(int(self._clock() - self._begun), WINDOW)
         seen = self._throughput.recent(seconds)
-        waiting = metrics.figures(metrics.QUEUE_DEPTH).get("", 0.0)
-        behind = 0.0 if math.isnan(waiting) or not seen.chunks else waiting * seen.expected / seen.chunks
+        waiting = metrics.figures(metrics.QUEUE_DEPTH).get("", 0.0) - seen.chunks  # seconds old: these may have waited
+        behind = waiting * seen.expected / seen.chunks if waiting > 0 and seen.chunks else 0.0  # not if unknown, NaN
         at_hand = seen.rows + seen.expected + behind  # had they come at the floor's pace, it would have lasted
         if seen.busy < enough or at_hand < floor * seen.busy / 60:
             return Figure(THROUGHPUT, "records per busy minute", None, floor, None)

@@ -4,9 +4,11 @@ import contextlib
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from agent.daemon.controller import Controller
 from daemons import Daemon
 from support import Database
 
@@ -36,3 +38,30 @@ def daemon(make_daemon: MakeDaemon) -> Daemon:
     ready = make_daemon().start()
     ready.make_token()
     return ready
+
+
+@pytest.fixture
+def controller(store: Database) -> Iterator[Controller]:
+    made = Controller(store)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def make_host(make_daemon: MakeDaemon, tmp_path: Path) -> Callable[..., Daemon]:
+    """Makes daemons that keep generations and are not started yet."""
+
+    def make(name: str = "state", **options: Any) -> Daemon:
+        made = make_daemon(**options)
+        made.configure(state_directory=str(tmp_path / name))
+        return made
+
+    return make
+
+
+@pytest.fixture
+def host(make_host: Callable[..., Daemon]) -> Daemon:
+    """One that is ready, with a token of every scope."""
+    made = make_host().start()
+    made.make_token()
+    return made

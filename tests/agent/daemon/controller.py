@@ -17,6 +17,9 @@ from support import Database
 
 LEASE = 60.0  # s
 TRIAL = 60.0  # s
+BACK = 15.0  # s within which a host must be back
+WIDE, NARROW = {"maximum": 12, "minimum_idle": 3}, {"maximum": 2, "minimum_idle": 0}
+BEFORE = 50  # the optimized profile's connections
 
 
 def profile(name: str = "tried", *, guards: dict[str, Any] | None = None, **settings: dict[str, Any]) -> Profile:
