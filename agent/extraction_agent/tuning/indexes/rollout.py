@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from extraction_agent import errors
+from extraction_agent import deadlines, errors
 from extraction_agent.profiles import Profile
 from extraction_agent.store.rollout_rows import IndexState, Rollout, RolloutIndex, RolloutState
 from extraction_agent.store.store import Store
@@ -65,7 +65,7 @@ class Lease:
         """Raises Conflict once the rollout has ended, whoever ended it."""
         if time.monotonic() >= self._due:
             self._store.renew_rollout(self._rollout.id, self._rollout.token)
-            self._due = time.monotonic() + min(self._rollout.lease_seconds / 3, 5.0)
+            self._due = time.monotonic() + min(self._rollout.lease_seconds / 3, deadlines.RECORD_EVERY)
 
 
 def apply(
