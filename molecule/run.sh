@@ -16,8 +16,7 @@ export EXTRACTION_WHEEL
 
 journals() {
     local host
-    for host in "${FLEET_RUN:-/var/tmp/jivs.extraction/fleet}"/*/; do
-        host=$(basename "$host")
+    for host in $(sed -n 's/^  - name: //p' "molecule/$scenario/molecule.yml"); do
         printf '\n== journal of %s\n' "$host"
         molecule/fleet/host.sh journal "$host" 300 || true
     done
