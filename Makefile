@@ -15,7 +15,7 @@ demo: $(VENV)/ready
 	$(BIN)/extractctl demo
 
 test: $(VENV)/ready
-	$(BIN)/pytest $(PYTEST_OPTIONS)
+	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist worksteal $(PYTEST_OPTIONS)
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .
