@@ -128,6 +128,11 @@ GENERATION = _gauge("extraction_generation", "Number of the applied profile on t
 TRIAL = _gauge("extraction_trial", "1 while the applied profile is on trial")
 TRIALS = _counter("extraction_trials_total", "Trials of a profile that have ended, by result", "result")
 TRIAL_TRIPS = _counter("extraction_trial_trips_total", "Trials that a guard has taken back", "guard")
+INDEXES_LEFT = _gauge(
+    "extraction_indexes_left",
+    "Indexes of aborted rollouts that are not dropped yet, by where: store or source",
+    "where",
+)
 SAMPLER_UP = _gauge("extraction_sampler_up", "Whether the latest sample came within its deadline", "sampler")
 SAMPLER_AGE = _gauge(
     "extraction_sampler_age_seconds", "Time since the latest sample that came, or the start", "sampler"

@@ -10,6 +10,7 @@ from extraction_agent.cache.local import Local
 from extraction_agent.cache.redis import Redis
 from extraction_agent.interfaces.agent.configuration import Configuration
 from extraction_agent.interfaces.agent.http import Http
+from extraction_agent.interfaces.agent.indexes import Indexes
 from extraction_agent.interfaces.agent.parts import (
     Cache,
     Logging,
@@ -103,6 +104,7 @@ def compose(loaded: Configuration) -> Composition:
         Http(configuration, application, context),
         worker,  # among the last: stopped first, while whoever wants to know can still ask how far it is
         Tuning(host),
+        Indexes(pool, store_url, f"agent:{name}"),
         Schedules(pool, threads, sources.open, lambda: context.profile.settings, worker.hold),
     ]
     return Composition(configuration, parts, host)

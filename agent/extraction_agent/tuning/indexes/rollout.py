@@ -1,11 +1,13 @@
 """The indexes of a rollout: applied while it runs, undone once it is aborted, or when a person asks for it."""
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from extraction_agent import deadlines, errors
+from extraction_agent.postgres import Connection
 from extraction_agent.profiles import Profile
 from extraction_agent.store.rollout_rows import IndexState, Rollout, RolloutIndex, RolloutState
 from extraction_agent.store.store import Store
@@ -85,7 +87,7 @@ def apply(
     with Work(place, limits, tell, (lambda: None) if dry_run else lease.keep) as work:
         known = {one.name: one for one in store.rollout_indexes(rollout_id) if one.database == place.name}
         with place.translated():
-            left = [one for one in _left(store, work) if one.rollout_state is RolloutState.ABORTED]
+            left = [one for one in left_in(store, place, work.connection) if one.rollout_state is RolloutState.ABORTED]
             prepared = [
                 _without(_prepare(work, rollout, one, known), {mark(index) for index in left})
                 for one in wanted(profile.settings.indexes, place)
@@ -99,11 +101,18 @@ def apply(
 
 
 def undo(
-    store: Store, place: Place, rollout_id: int | None, limits: Limits, tell: Tell, *, dry_run: bool = False
+    store: Store,
+    place: Place,
+    rollout_id: int | None,
+    limits: Limits,
+    tell: Tell,
+    *,
+    heed: Callable[[], None] = lambda: None,
+    dry_run: bool = False,
 ) -> Report:
     """Drop what a rollout made in this database; None: whatever any has left that the fleet's profile does not want.
 
-    Raises Conflict for one that runs.
+    heed: called all along; what it raises ends this. Raises Conflict for one that runs.
     """
     if rollout_id is not None and store.rollout(rollout_id).running:
         raise errors.Conflict(
@@ -112,8 +121,8 @@ def undo(
         )
     report = Report(place.name, rollout_id)
     kept_by, names = _of_fleet(store, place)
-    with Work(place, limits, tell) as work:
-        for index in _left(store, work, rollout_id):
+    with Work(place, limits, tell, heed) as work:
+        for index in left_in(store, place, work.connection, rollout_id):
             if rollout_id is None and index.rollout_id == kept_by:
                 continue
             if index.rollout_state is RolloutState.COMMITTED and index.rollout_id != kept_by and index.name in names:
@@ -194,17 +203,17 @@ def _settle(store: Store, work: Work, building: Building, index: RolloutIndex) -
         raise
 
 
-def _left(store: Store, work: Work, rollout_id: int | None = None) -> list[RolloutIndex]:
+def left_in(store: Store, place: Place, connection: Connection, rollout_id: int | None = None) -> list[RolloutIndex]:
     """Indexes in this database that rollouts which have ended made. None: of every one.
 
     By record, and by name: a build may have begun when the record was undone already.
     """
-    with work.place.translated():
-        names, marks = catalog.remainders(work.connection, MARKS)
+    with place.translated():
+        names, marks = catalog.remainders(connection, MARKS)
     return [
         one
         for one in store.rollout_indexes(rollout_id, dropped=True)
-        if one.database == work.place.name and one.ours and one.rollout_state is not RolloutState.RUNNING
+        if one.database == place.name and one.ours and one.rollout_state is not RolloutState.RUNNING
         if one.state is not IndexState.DROPPED or one.temporary_name in names or mark(one) in marks
     ]
 
