@@ -31,7 +31,7 @@ from extraction_agent.judge.statistics import (
 from extraction_agent.profiles import Gates
 
 BLOCKS_AT_LEAST = 6  # with fewer, nobody can say how narrow an interval is
-CANARY, NEIGHBOURS = "canary", "neighbours"
+CANARY, NEIGHBOURS, FLEET = "canary", "neighbours", "fleet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +86,16 @@ def compare(observed: Observed, limits: Gates, design: Design) -> list[Compariso
     cycles = switched(observed.phase) if design is Design.SWITCHED else None
     return [
         _comparison(about, rule, observed, cycles, track, partner)
-        for about, rule, track, partner in _pairs(observed, limits)
+        for about, rule, track, partner in _pairs(observed, limits, design)
         if track.known.any() or (partner is not None and partner.known.any())
     ]
 
 
-def _pairs(observed: Observed, limits: Gates) -> Iterator[tuple[str, Rule, Track, Track | None]]:
+def _pairs(observed: Observed, limits: Gates, design: Design) -> Iterator[tuple[str, Rule, Track, Track | None]]:
+    if design is Design.EVERYWHERE:  # nobody has a partner, so all are judged as neighbours are
+        for measure in OF_NEIGHBOURS:
+            yield FLEET, Rule(measure, tolerated_of_neighbours(measure, limits)), observed.of_canaries[measure], None
+        return
     for measure in OF_HOSTS:
         partner = observed.of_untouched[measure] if observed.untouched else None
         yield CANARY, Rule(measure, tolerated(measure, limits)), observed.of_canaries[measure], partner

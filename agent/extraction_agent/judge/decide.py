@@ -30,7 +30,7 @@ def decide(observed: Observed, limits: Gates, design: Design) -> Evidence:
     needed = [one.slots_needed(interval, confidence, observed.slots) for one, interval in found]
     findings = [
         *(one.finding(interval, slots, observed) for (one, interval), slots in zip(found, needed, strict=True)),
-        *gates(observed.trials, limits),
+        *([] if design is Design.EVERYWHERE else gates(observed.trials, limits)),  # the profile is on no host yet
     ]
     left = max(limits.slots_at_most - observed.slots, 0)
     more = max(max(needed, default=0) - observed.slots, 1)

@@ -7,10 +7,11 @@ from extraction_agent.model import Strict, Verdict
 
 
 class Design(StrEnum):
-    """How the canary was changed: back and forth, or once."""
+    """How the canary was changed: back and forth, or once; or every host at once, by a change of a database."""
 
     SWITCHED = "switched"
     BEFORE_AFTER = "before-after"
+    EVERYWHERE = "everywhere"
 
 
 Outcome = Literal["better", "same", "worse", "unclear", "kept", "broken", "no data"]

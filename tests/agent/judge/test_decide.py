@@ -189,3 +189,20 @@ def test_several_canaries_count_while_all_are_on_one_side(tmp_path: Path) -> Non
     evidence = judged(tmp_path, samples)
     assert evidence.canaries == ("h1", "h2")
     assert of(evidence, "canary", "p95").effect == pytest.approx(0.1, abs=0.03)  # the mean of 20 % and none
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict"),
+    [
+        (Rollout(switched=False), Verdict.GO),
+        (Rollout(throughput=0.5, neighbours=0.5, switched=False), Verdict.NO_GO),
+    ],
+    ids=["nothing", "half"],
+)
+def test_a_change_of_every_host_is_judged_by_the_time_before(tmp_path: Path, change: Rollout, verdict: Verdict) -> None:
+    """Without anybody to compare with, and without the floors: the profile is on no host yet."""
+    fleet = [{**one, "trial": one["slot"] >= change.slots // 2} for one in change.samples() if "host" in one]
+    evidence = judged(tmp_path, fleet, Gates(p95_seconds=0.001), Design.EVERYWHERE)
+    assert evidence.verdict is verdict
+    assert {one.about for one in evidence.findings} == {"fleet"}
+    assert (of(evidence, "fleet", "throughput").outcome == "worse") == (verdict is Verdict.NO_GO)

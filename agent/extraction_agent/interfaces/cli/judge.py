@@ -29,6 +29,9 @@ def judge(
     before_after: Annotated[
         bool, typer.Option("--before-after", help="The canary was changed once, not switched back and forth.")
     ] = False,
+    everywhere: Annotated[
+        bool, typer.Option("--everywhere", help="Every host was changed at once, by a change of a database.")
+    ] = False,
     plan: Annotated[
         bool, typer.Option("--plan", help="Say how many samples a verdict will need; takes no files.")
     ] = False,
@@ -39,6 +42,8 @@ def judge(
     Exit status 0 is GO; 1 is NO-GO, or INCONCLUSIVE, which may just need more samples; 2: a file cannot be judged.
     """
     limits = profiles.load(profile).gates
+    if before_after and everywhere:
+        raise errors.UsageError("Give --before-after or --everywhere: a canary was changed, or every host.")
     if plan == bool(files):
         raise errors.UsageError("Give files with samples to judge, or --plan to learn how many are needed.")
     if find_spec("scipy") is None:
@@ -48,7 +53,8 @@ def judge(
         return
     from extraction_agent.judge import decide  # noqa: PLC0415 - only this command needs numpy
 
-    evidence = decide.judge(files or [], limits, Design.BEFORE_AFTER if before_after else Design.SWITCHED)
+    design = Design.EVERYWHERE if everywhere else Design.BEFORE_AFTER if before_after else Design.SWITCHED
+    evidence = decide.judge(files or [], limits, design)
     if json:
         output.as_json(evidence.model_dump(mode="json"))
     else:
