@@ -92,9 +92,10 @@ def compare(observed: Observed, limits: Gates, design: Design) -> list[Compariso
 
 
 def _pairs(observed: Observed, limits: Gates, design: Design) -> Iterator[tuple[str, Rule, Track, Track | None]]:
-    if design is Design.EVERYWHERE:  # nobody has a partner, so all are judged as neighbours are
+    if design is Design.EVERYWHERE:  # nobody has a partner, so as much is tolerated as of neighbours, at least
         for measure in OF_NEIGHBOURS:
-            yield FLEET, Rule(measure, tolerated_of_neighbours(measure, limits)), observed.of_canaries[measure], None
+            most = max(tolerated(measure, limits), tolerated_of_neighbours(measure, limits))
+            yield FLEET, Rule(measure, most), observed.of_canaries[measure], None
         return
     for measure in OF_HOSTS:
         partner = observed.of_untouched[measure] if observed.untouched else None

@@ -6,7 +6,7 @@ from pathlib import Path
 from extraction_agent.judge.compare import Comparison, compare
 from extraction_agent.judge.evidence import AGAINST, OPEN, Design, Evidence, Finding
 from extraction_agent.judge.measures import THROUGHPUT
-from extraction_agent.judge.observed import BETWEEN, Observed, observe
+from extraction_agent.judge.observed import BETWEEN, NEW, OLD, Observed, observe
 from extraction_agent.judge.rules import FAMILY, each, gates
 from extraction_agent.judge.samples import read
 from extraction_agent.judge.statistics import Interval
@@ -33,6 +33,8 @@ def decide(observed: Observed, limits: Gates, design: Design) -> Evidence:
         *([] if design is Design.EVERYWHERE else gates(observed.trials, limits)),  # the profile is on no host yet
     ]
     left = max(limits.slots_at_most - observed.slots, 0)
+    if design is Design.EVERYWHERE:  # what is past is past: more of the new alone tells nothing
+        left = min(left, max(int((observed.phase == OLD).sum() - (observed.phase == NEW).sum()), 0))
     more = max(max(needed, default=0) - observed.slots, 1)
     final = left == 0 or (bool(found) and all(one.enough(interval) for one, interval in found))
     if final:

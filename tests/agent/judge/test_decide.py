@@ -206,3 +206,13 @@ def test_a_change_of_every_host_is_judged_by_the_time_before(tmp_path: Path, cha
     assert evidence.verdict is verdict
     assert {one.about for one in evidence.findings} == {"fleet"}
     assert (of(evidence, "fleet", "throughput").outcome == "worse") == (verdict is Verdict.NO_GO)
+
+
+def test_after_a_change_of_every_host_no_more_is_asked_for_than_there_was_before(tmp_path: Path) -> None:
+    change = Rollout(switched=False, slots=60)
+    fleet = [{**one, "trial": one["slot"] >= 20} for one in change.samples() if "host" in one and one["slot"] < 45]
+    evidence = judged(tmp_path, fleet, Gates(tolerated_harm_to_neighbours=0.01), Design.EVERYWHERE)
+    assert (evidence.verdict, evidence.final) == (Verdict.INCONCLUSIVE, True)
+    fewer = [one for one in fleet if one["slot"] < 30]
+    evidence = judged(tmp_path, fewer, Gates(tolerated_harm_to_neighbours=0.01), Design.EVERYWHERE)
+    assert (evidence.final, evidence.more_slots) == (False, 11)
