@@ -85,7 +85,7 @@ options:
     type: int
     default: 120
   step_seconds:
-    description: For how long samples are taken in one call.
+    description: For how long samples are taken in one call, a switch included. One slot is taken at least.
     type: float
     default: 20
   samples:
@@ -157,6 +157,7 @@ table:
 """
 
 import json
+import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -261,13 +262,15 @@ def take(fleet: Fleet, samples: Samples, params: dict) -> None:
     """The slots of one call. Raises AgentError."""
     switched = params["design"] == "switched"
     fleet.switch(params["held"], True)  # prolongs their trials
-    wanted = params["slots"] - samples.slots if params["design"] == "before" else 10**6
+    wanted = params["slots"] if params["design"] == "before" else math.inf
+    end = time.monotonic() + params["step_seconds"]
     before, side = {}, None
-    for _ in range(switching.take(params["step_seconds"], params["slot_seconds"], max(wanted, 1))):
+    while samples.slots < wanted and (side is None or time.monotonic() + params["slot_seconds"] <= end):
         turn = switching.tried(samples.slots, params["run_slots"])
         if switched and turn != side:
             fleet.switch(params["canaries"], turn)
-            before, side = {}, turn
+            before = {}
+        side = turn
         if not before:
             before, begun, at = fleet.look(), now(), time.monotonic()
         time.sleep(max(0.0, at + params["slot_seconds"] - time.monotonic()))
