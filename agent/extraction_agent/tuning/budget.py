@@ -8,7 +8,7 @@ from extraction_agent.jobs.agent import QUEUE_CONNECTIONS
 from extraction_agent.profiles import Settings
 from extraction_agent.store.allowance import Allowance
 
-_COMMANDS = 3  # of the controller, and of a person who looks on
+_COMMANDS = 4  # of the controller, three while it builds an index, and of a person who looks on
 _LEAST_POOL = 2  # of a profile
 
 

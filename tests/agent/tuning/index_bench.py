@@ -159,13 +159,14 @@ def alive(database: Database, pid: int) -> bool:
 
 
 class Writer:
-    """Writes all along, and measures its longest wait."""
+    """Writes all along, and waits for no lock longer than told. What it measures beside that is also the machine's."""
 
-    def __init__(self, database: Database, statement: str) -> None:
-        self._database, self._statement = database, statement
+    def __init__(self, database: Database, statement: str, lock_seconds: float) -> None:
+        self._database, self._statement, self._lock_seconds = database, statement, lock_seconds
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._write)
         self.writes, self.longest = 0, 0.0  # s
+        self.locked_out = 0  # writes that waited for a lock for too long
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -178,9 +179,13 @@ class Writer:
 
     def _write(self) -> None:
         with psycopg.connect(self._database.url, autocommit=True) as connection:
+            connection.execute(f"SET lock_timeout = {round(self._lock_seconds * 1000)}".encode())
             while not self._ended.wait(0.002):
                 begun = time.monotonic()
-                connection.execute(self._statement.encode())
+                try:
+                    connection.execute(self._statement.encode())
+                except psycopg.errors.LockNotAvailable:
+                    self.locked_out += 1
                 self.longest = max(self.longest, time.monotonic() - begun)
                 self.writes += 1
 

@@ -59,7 +59,7 @@ def _budget(hosts: int, maximum: int, pool: int = 50, before: Need | None = None
 def test_three_agents_with_the_users_pool_are_too_many_for_a_default_server() -> None:
     budget = _budget(3, 100)
     each = Need.of(profiles.load("optimized").settings).total
-    assert budget.needed == 3 * each + 3
+    assert budget.needed == 3 * each + 4
     with pytest.raises(errors.UsageError) as told:
         budget.check()
     assert str(told.value).startswith(f"Profile optimized needs {budget.needed} connections of the store: 3 × {each} ")

@@ -10,6 +10,7 @@ from psycopg import sql as q
 from agent.tuning.index_bench import (
     NAME,
     Client,
+    Side,
     Writer,
     alive,
     begin,
@@ -24,10 +25,12 @@ from agent.tuning.index_bench import (
 )
 from extraction_agent import embedded
 from extraction_agent.store.store import Store
+from extraction_agent.tuning.indexes.place import Place
 from support import Database, programs
 
 LOCK_TIMEOUT = 2.0  # s, as `Client` gives it
-WRITE = "UPDATE item SET name = name WHERE id = (SELECT 1 + (random() * 999)::int)"
+# Row 1000 is another transaction's.
+WRITE = "UPDATE item SET name = name WHERE id = (SELECT 1 + (random() * 998)::int)"
 
 
 def on_debian(*values: object) -> ParameterSet:
@@ -83,7 +86,7 @@ def test_a_rerun_after_a_kill(databases: tuple[Database, Database], checking: bo
     before = catalog(source)
     with (
         Store(store.url) as opened,
-        Writer(source, WRITE) as writer,
+        Writer(source, WRITE, LOCK_TIMEOUT) as writer,
         Client(store, begin(opened, profile(source)), source, checking) as client,
     ):
         rollout = client.rollout
@@ -116,15 +119,13 @@ def test_a_rerun_after_a_kill(databases: tuple[Database, Database], checking: bo
         assert [(one["name"], one["action"]) for one in told["indexes"]] == [(NAME, "build")]
         assert remains(source) == []
         assert len(catalog(source)) == len(before) + 1
-        status, told, said = client.run()
-        assert (status, told["changed"]) == (0, False), said
-        assert opened.rollout(rollout.id).running, "the lease was kept"
-        opened.abort_rollout(rollout.id, "enough")
-        status, told, said = client.run("undo")
-        assert (status, told["changed"]) == (0, True), said
+        side = Side(opened, Place.source(source.url), rollout)
+        assert not side.apply().changed
+        side.abort()
+        assert side.undo().changed
     assert catalog(source) == before
     assert writer.writes > 100
-    assert writer.longest < LOCK_TIMEOUT, f"a writer waited {writer.longest:.2f} s"
+    assert writer.locked_out == 0
 
 
 @pytest.mark.parametrize("databases", [18, on_debian(15)], indirect=True)
@@ -144,6 +145,26 @@ def test_an_undo_after_a_kill(databases: tuple[Database, Database]) -> None:
             assert (status, told["changed"]) == (0, True), said
             assert not alive(source, pid)
         assert catalog(source) == before
+
+
+@pytest.mark.parametrize("databases", [18], indirect=True)
+def test_another_rollout_after_a_kill(databases: tuple[Database, Database]) -> None:
+    """The backend that still builds for the aborted one is ended first."""
+    source, store = databases
+    fill(source)
+    with Store(store.url) as opened, Client(store, begin(opened, profile(source)), source, checking=False) as client:
+        client.options = ["--lock-timeout", "600", "--json"]
+        with transaction(source, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "TABLE other") as blocking:
+            pid = client.kill_while_it_builds()
+            opened.abort_rollout(client.rollout.id, "its controller was lost")
+            client.rollout = begin(opened, profile(source))
+            later = client.begin()
+            until(lambda: not alive(source, pid), "the backend's end")
+            blocking.rollback()
+        status, told, said = client.end(later)
+    assert status == 0, said
+    assert [one["action"] for one in told["indexes"]] == ["drop", "build"]
+    assert remains(source) == []
 
 
 @pytest.mark.parametrize(
@@ -167,8 +188,9 @@ def test_the_store_after_a_kill(databases: tuple[Database, Database], checking: 
         assert status == 0, said
         assert remains(store) == []
         assert len(catalog(store)) == len(before) + 1
-        opened.abort_rollout(rollout.id, "enough")
-        assert client.run("undo")[0] == 0
+        side = Side(opened, Place.store(store.url), rollout)
+        side.abort()
+        assert side.undo().changed
     assert catalog(store) == before
 
 
@@ -180,7 +202,7 @@ def test_a_kill_while_a_large_table_is_read(databases: tuple[Database, Database]
     before = catalog(source)
     with (
         Store(store.url) as opened,
-        Writer(source, WRITE) as writer,
+        Writer(source, WRITE, LOCK_TIMEOUT) as writer,
         Client(store, begin(opened, profile(source)), source, checking) as client,
     ):
         rollout = client.rollout
@@ -192,8 +214,9 @@ def test_a_kill_while_a_large_table_is_read(databases: tuple[Database, Database]
         status, _, said = client.run()
         assert status == 0, said
         assert remains(source) == []
-        opened.abort_rollout(rollout.id, "enough")
-        assert client.run("undo")[0] == 0
+        side = Side(opened, Place.source(source.url), rollout)
+        side.abort()
+        assert side.undo().changed
     assert catalog(source) == before
     assert writer.writes > 100
-    assert writer.longest < LOCK_TIMEOUT, f"a writer waited {writer.longest:.2f} s"
+    assert writer.locked_out == 0

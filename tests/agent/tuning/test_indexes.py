@@ -5,6 +5,7 @@ import time
 
 import psycopg
 import pytest
+from psycopg import sql as q
 
 from agent.tuning.index_bench import (
     BRIEF,
@@ -26,7 +27,7 @@ from extraction_agent.store.store import Store
 from extraction_agent.tuning.indexes.limits import Limits
 from extraction_agent.tuning.indexes.place import Place
 from extraction_agent.tuning.indexes.rollout import Report, apply
-from support import Database
+from support import Database, extract
 
 
 def _actions(report: Report) -> list[tuple[str, str]]:
@@ -83,6 +84,19 @@ def test_queries_use_them(at_store: Side, store: Database) -> None:
         with psycopg.connect(store.url) as connection:
             plan = "\n".join(row[0] for row in connection.execute(f"EXPLAIN {query}".encode()))
         assert name in plan
+
+
+def test_parts_attached_meanwhile_get_no_copy_that_would_stay(
+    at_store: Side, filled: Database, store: Database
+) -> None:
+    copies = q.SQL("SELECT count(*) FROM pg_indexes WHERE schemaname = 'extraction_parts'")
+    at_store.apply()
+    extract(filled.url, store, Definition(table="item", chunk_rows=300))
+    assert store.value(copies) == 0
+    at_store.store.commit_rollout(at_store.rollout.id, at_store.rollout.token)
+    extract(filled.url, store, Definition(table="item", chunk_rows=300))
+    assert store.value(copies) == 1
+    assert store.value("SELECT count(*) FROM pg_tables WHERE schemaname = 'extraction_parts'") == 2
 
 
 # Of others

@@ -33,14 +33,19 @@ class Prepared:
         return self.look.same is not None or (self.look.final is not None and self.look.final.valid)
 
 
-def check(connection: Connection, place: Place, prepared: Sequence[Prepared], limits: Limits) -> list[str]:
-    """Raises Conflict with every reason, if there is one. Returns what could not be looked at, as sentences."""
+def check(
+    connection: Connection, place: Place, prepared: Sequence[Prepared], limits: Limits, ended: set[int]
+) -> list[str]:
+    """Raises Conflict with every reason, if there is one. Returns what could not be looked at, as sentences.
+
+    ended: sessions that build for rollouts which have ended, and are about to be ended themselves.
+    """
     to_build = [one for one in prepared if not one.there]
     if not to_build:
         return []
     notes: list[str] = []
     reasons = [reason for one in to_build if (reason := _of_table(one))]
-    reasons += _of_others(connection, to_build, limits, notes)
+    reasons += _of_others(connection, to_build, limits, ended, notes)
     reasons += _of_space(connection, to_build, limits, notes)
     if reasons:
         raise errors.Conflict(f"{place.where}: no index is built, and nothing was changed: {'; '.join(reasons)}.")
@@ -62,8 +67,10 @@ def _of_table(one: Prepared) -> str | None:
     return next((f"{one.wanted.name}: {obstacle}" for obstacle, met in obstacles.items() if met), None)
 
 
-def _of_others(connection: Connection, to_build: Sequence[Prepared], limits: Limits, notes: list[str]) -> Iterator[str]:
-    ours = {one.look.build.pid for one in to_build if one.look.build is not None}
+def _of_others(
+    connection: Connection, to_build: Sequence[Prepared], limits: Limits, ended: set[int], notes: list[str]
+) -> Iterator[str]:
+    ours = ended | {one.look.build.pid for one in to_build if one.look.build is not None}
     for build in catalog.builds(connection):
         if build.pid not in ours:
             by = f" of {build.user}" if build.user else ""

@@ -92,7 +92,8 @@ def apply(
                 _without(_prepare(work, rollout, one, known), {mark(index) for index in left})
                 for one in wanted(profile.settings.indexes, place)
             ]
-            report.notes += refusals.check(work.connection, place, prepared, limits)
+            ended = {look.build.pid for one in left if (look := work.look(one)).build is not None}
+            report.notes += refusals.check(work.connection, place, prepared, limits, ended)
         report.outcomes += [_drop(store, work, one, dry_run=dry_run) for one in left]
         report.outcomes += [
             _build(store, work, rollout, one, known.get(one.wanted.name), dry_run=dry_run) for one in prepared

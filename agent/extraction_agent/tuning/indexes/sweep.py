@@ -16,7 +16,7 @@ from extraction_agent.waiting import Stop
 
 log = logging.getLogger(__name__)
 
-_LIMITS = Limits(tries=2)  # what is in the way now may be gone at the next look
+_LIMITS = Limits(lock_seconds=5, tries=1)  # what is in the way now may be gone at the next look
 
 
 class Sweeper:
