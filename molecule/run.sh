@@ -22,7 +22,9 @@ journals() {
     done
 }
 
-trap 'molecule destroy --scenario-name "$scenario" > /dev/null' EXIT
+destroy() { molecule destroy --scenario-name "$scenario" > /dev/null; }
+destroy  # what a run that was killed has left
+trap destroy EXIT
 if ! molecule test --destroy never --scenario-name "$scenario"; then
     journals
     exit 1
