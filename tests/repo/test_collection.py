@@ -67,7 +67,7 @@ def test_it_holds_what_belongs_in_it(built: Path) -> None:
     assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc")]
 
 
-@pytest.mark.parametrize("playbook", ["site", "verify", "drift"])
+@pytest.mark.parametrize("playbook", ["site", "verify", "drift", "rollout", "rollback"])
 def test_its_playbooks_are_understood(installed: Path, playbook: str) -> None:
     done = _run("ansible-playbook", "--syntax-check", f"jivs.extraction.{playbook}", collections=installed)
     assert done.returncode == 0, done.stderr
