@@ -39,7 +39,7 @@ options:
   lock_timeout:
     description: The longest wait for a lock or a transaction, in seconds.
     type: float
-    default: 5
+    default: 30
 attributes:
   check_mode:
     support: full
@@ -111,7 +111,7 @@ def main() -> None:
         "source": {"type": "str"},
         "source_password": {"type": "str", "no_log": True},
         "free_bytes": {"type": "int"},
-        "lock_timeout": {"type": "float", "default": 5},
+        "lock_timeout": {"type": "float", "default": 30},
     }
     module = AnsibleModule(
         {**command.OPTIONS, **options}, required_if=[("state", "present", ["rollout", "rollout_token"])],
