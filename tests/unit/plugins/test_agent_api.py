@@ -27,7 +27,7 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: Any) -> None:
         pass
 
-    def _say(self, status: int, body: dict) -> None:
+    def _say(self, status: int, body: dict[str, Any]) -> None:
         self.send_response(status)
         self.end_headers()
         self.wfile.write(json.dumps(body).encode())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from ansible_collections.jivs.extraction.plugins.module_utils.waves import plan
 
@@ -20,7 +22,7 @@ GROUPS = {"quiet": ["h7", "h2", "elsewhere"], "all": HOSTS}
         (["100%"], [8]),
     ],
 )
-def test_every_host_is_in_one_wave(waves: list, sizes: list) -> None:
+def test_every_host_is_in_one_wave(waves: list[Any], sizes: list[int]) -> None:
     planned = plan(HOSTS, waves, GROUPS)
     assert [len(wave) for wave in planned] == sizes
     assert sorted(host for wave in planned for host in wave) == HOSTS
