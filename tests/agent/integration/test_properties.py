@@ -133,5 +133,6 @@ def test_drawn_tables(source: Database, store: Database) -> None:
 
 
 @pytest.mark.ci
+@pytest.mark.timeout(900)
 def test_many_drawn_tables(source: Database, store: Database) -> None:
     _run(source, store, 600)
