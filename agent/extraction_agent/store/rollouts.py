@@ -201,7 +201,9 @@ class Rollouts(Audit):
     def rollout_indexes(self, id_: int | None = None, *, dropped: bool = False) -> list[RolloutIndex]:
         """Of one rollout. None: all that are ours and still there, of whatever rollout; dropped: the others too."""
         return [
-            RolloutIndex(*row[:5], IndexState(row[5]), row[6], RolloutState(row[7]), row[8])
+            RolloutIndex(
+                row[0], row[1], row[2], row[3], row[4], IndexState(row[5]), row[6], RolloutState(row[7]), row[8]
+            )
             for row in self._run("rollout_indexes", id=id_, dropped=dropped)
         ]
 

@@ -113,7 +113,7 @@ def _of_space(connection: Connection, to_build: Sequence[Prepared], limits: Limi
             disk = os.statvfs(folder)
             free, where = disk.f_bavail * disk.f_frsize, f" in {folder}"
     if free is None:
-        notes.append(f"About {words(needed)} are needed; how much is free there is not known, --free-bytes would say it.")
+        notes.append(f"About {words(needed)} are needed; how much is free is not known: --free-bytes says it.")
     elif needed > free:
         yield f"about {words(needed)} are needed, sorting included, and {words(free)} are free{where}"
 
