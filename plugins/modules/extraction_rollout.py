@@ -104,7 +104,7 @@ rollout:
   description:
     - The rollout as C(extractctl rollout status --json) has it, hosts, verdicts and indexes included. Its C(rollout_id)
       is null if there has been none.
-    - After V(renewed) and in check mode of V(begun), without those.
+    - After V(renewed) without those, otherwise with those that there were before.
   returned: success
   type: dict
 budget:
@@ -187,8 +187,7 @@ def run(module: AnsibleModule, profile: str) -> dict:
     after = before
     if not module.check_mode:
         text = json.dumps(params["evidence"]) if state == "judged" else None
-        extractctl(module, ["rollout", *words(params, profile)], text)
-        after = extractctl(module, ["rollout", "status", *number])
+        after = {**before, **extractctl(module, ["rollout", *words(params, profile)], text)}
     return {"changed": changed, "rollout": after, "diff": {"before": short(before), "after": short(after)}}
 
 
