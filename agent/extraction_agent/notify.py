@@ -6,6 +6,9 @@ from collections.abc import Mapping
 
 log = logging.getLogger(__name__)
 
+_STATES = {"READY", "RELOADING", "STOPPING"}  # what must not be lost when the manager's queue, of ten messages, is full
+_PATIENCE = 1.0  # s
+
 
 class Systemd:
     """The service manager, if one listens; else silence."""
@@ -19,13 +22,13 @@ class Systemd:
         self.watchdog_seconds = seconds if meant and seconds > 0 else None
 
     def tell(self, **fields: str | int) -> None:
-        """Send one message, never waiting. tell(READY=1, STATUS="ready")"""
+        """Send one message; what is no change of state never waits. tell(READY=1, STATUS="ready")"""
         if not self._address:
             return
         message = "\n".join(f"{name}={' '.join(str(value).split())}" for name, value in fields.items())
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
-                sender.setblocking(False)
+                sender.settimeout(_PATIENCE if _STATES & fields.keys() else 0)
                 sender.sendto(message.encode(), self._address)
         except OSError as error:
-            log.warning("systemd was not told %s: %s.", ", ".join(fields), error.strerror)
+            log.warning("systemd was not told %s: %s.", ", ".join(fields), error.strerror or error)

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -161,6 +162,23 @@ def test_messages_arrive_on_either_kind_of_socket(tmp_path: Path, abstract: bool
         assert systemd.watchdog_seconds == 3
         systemd.tell(READY=1, STATUS="two\nlines")
         assert manager.receive(5) == {"READY": "1", "STATUS": "two lines"}
+    finally:
+        manager.close()
+
+
+def test_a_change_of_state_waits_for_a_manager_that_is_behind(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    manager = Manager(str(tmp_path / "n"))
+    try:
+        systemd = Systemd({"NOTIFY_SOCKET": manager.address}, 1)
+        while not caplog.messages:
+            systemd.tell(STATUS="busy")
+        assert caplog.messages == ["systemd was not told STATUS: Resource temporarily unavailable."]
+        reader = threading.Timer(0.2, manager.drain)
+        reader.start()
+        systemd.tell(READY=1)
+        reader.join()
+        assert len(caplog.messages) == 1
+        assert {"READY": "1"} in [*manager.told, *manager.drain()]
     finally:
         manager.close()
 
