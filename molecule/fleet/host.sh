@@ -65,11 +65,11 @@ up() {
     for tree in "${groups[@]}"; do mkdir -p "$tree/jivs/$name"; done
     setsid "$0" supervise "$name" < /dev/null > "$home/console.log" 2>&1 &
     for _ in $(seq 300); do
-        if booted; then echo "changed"; return; fi
+        if booted && timeout 1 bash -c ": < /dev/tcp/$address/22" 2> /dev/null; then echo "changed"; return; fi
         sleep 0.1
     done
     tail -20 "$home/console.log" >&2
-    fail "it did not boot within 30 s"
+    fail "it did not boot, or does not answer at $address, within 30 s"
 }
 
 # Runs as long as the host: nspawn ends with 133 when the host reboots, and is started again.
@@ -114,7 +114,7 @@ down() {
 case $command in
 network-up)
     ip link show "$bridge" > /dev/null 2>&1 && { echo "unchanged"; exit 0; }
-    ip link add "$bridge" type bridge
+    ip link add "$bridge" address 02:00:00:00:00:01 type bridge  # else the lowest of its ports', which changes with them
     ip address add "$gateway/24" dev "$bridge"
     ip link set "$bridge" up
     echo "changed" ;;
