@@ -105,7 +105,7 @@ down() {
     if mountpoint -q "$home/root"; then umount "$home/root"; fi
     rm -rf "$home" "/run/systemd/nspawn/propagate/$name"
     for tree in "${groups[@]}"; do
-        if [ -d "$tree/jivs/$name" ]; then find "$tree/jivs/$name" -depth -type d -exec rmdir {} +; fi
+        find "$tree/jivs/$name" -depth -type d -exec rmdir {} + 2> /dev/null || true  # another may clean up as well
         rmdir "$tree/jivs" 2> /dev/null || true
     done
     echo "changed"
