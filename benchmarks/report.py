@@ -122,8 +122,9 @@ def _table(section: Section) -> Sequence[str]:
             lines.append(f"| {result.name} | {why.replace('|', '/')[:300]} | | | | | |")
             continue
         ratio = "" if result is section.results[0] else _ratio(found)
+        failed = f" **failed after {found['runs']} rounds: {result.not_measured}**" if result.not_measured else ""
         lines.append(
-            f"| {result.name}: {result.what} | {found['median_seconds']:.2f} "
+            f"| {result.name}: {result.what}{failed.replace('|', '/')[:300]} | {found['median_seconds']:.2f} "
             f"| {found['min_seconds']:.2f} – {found['max_seconds']:.2f} | {found['rows_per_second']:,} | {ratio} "
             f"| {found['peak_rss_mib']:.0f} | {found['client_cpu_seconds']:.2f}, {found['source_cpu_seconds']:.2f}, "
             f"{found['store_cpu_seconds']:.2f} |"

@@ -50,7 +50,7 @@ def run(pipeline: list[list[str]], environment: dict[str, str] | None = None) ->
         told, said = (file.read().decode(errors="replace") for file in (words, output))
         if any(statuses):
             reason = f"ended after {_LONGEST:g} s" if watch.expired else f"exit status {statuses}"
-            raise Failed(f"{pipeline[0][0]}: {reason}: {(told + said)[-2000:].strip()}")
+            raise Failed(f"{Path(pipeline[0][0]).name}: {reason}: {(told + said)[-2000:].strip()}")
         return Usage(seconds, cpu, watch.peak, said)
 
 

@@ -4,16 +4,14 @@ from typing import Annotated
 
 import typer
 
-Store = Annotated[
-    str,
-    typer.Option(
-        "--store",
-        envvar="EXTRACTION_STORE",
-        metavar="URL",
-        show_default=False,
-        help="The store, postgresql://user@host/database; better in the environment than on the command line.",
-    ),
-]
+STORE = typer.Option(
+    "--store",
+    envvar="EXTRACTION_STORE",
+    metavar="URL",
+    show_default=False,
+    help="The store, postgresql://user@host/database; better in the environment than on the command line.",
+)
+Store = Annotated[str, STORE]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 Secret = Annotated[
     str | None,

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Concatenate, ParamSpec, Protocol
 import typer
 
 from extraction_agent import errors
+from extraction_agent.interfaces.cli import options
 from extraction_agent.interfaces.cli.client import Client
 from extraction_agent.interfaces.cli.http import Http, Token
 from extraction_agent.model import Summary
@@ -73,16 +74,7 @@ class AtStore:
         return self.store.entries(limit, object_=object_)
 
 
-_Store = Annotated[
-    str | None,
-    typer.Option(
-        "--store",
-        envvar="EXTRACTION_STORE",
-        metavar="URL",
-        show_default=False,
-        help="The store, postgresql://user@host/database; better in the environment than on the command line.",
-    ),
-]
+_Store = Annotated[str | None, options.STORE]
 _Agent = Annotated[
     str | None,
     typer.Option(
@@ -149,24 +141,24 @@ def at_agent(command: Callable[Concatenate[Client, P], None]) -> Callable[..., N
         if agent is None:
             raise errors.UsageError("Say which agent is to do this: --agent URL, or EXTRACTION_AGENT.")
         with closing(_client(agent, token_file, ca_file, plain_http)) as client:
-            command(client, **arguments)  # type: ignore[call-arg]
+            command(client, **arguments)  # type: ignore[call-arg] # the same
 
     return _with_options(run, command, _OF_AGENTS)
 
 
 def _with_options(
-    run: Callable[..., None], command: Callable[..., None], options: dict[str, tuple[Any, Any]]
+    run: Callable[..., None], command: Callable[..., None], where: dict[str, tuple[Any, Any]]
 ) -> Callable[..., None]:
-    """`run`, as typer shall see it: with the parameters of `command` but the first, then the options."""
+    """`run`, as typer shall see it: with the parameters of `command` but the first, then those that say where."""
     _, *own = inspect.signature(command).parameters.values()
     context = inspect.signature(run).parameters.get("ctx")
     added = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
-        for name, (annotation, default) in options.items()
+        for name, (annotation, default) in where.items()
     ]
     parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in [context, *own] if one is not None]
     signature = inspect.Signature([*parameters, *added])
-    run.__signature__ = signature  # type: ignore[attr-defined]
+    run.__signature__ = signature  # type: ignore[attr-defined] # which inspect, and so typer, asks first
     run.__annotations__ = {name: one.annotation for name, one in signature.parameters.items()}
     run.__name__, run.__doc__ = command.__name__, command.__doc__
     return run
