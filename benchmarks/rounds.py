@@ -69,7 +69,7 @@ def _once(bench: b.Bench, contestant: Contestant, template: str, result: Measure
     assert source is not None
     assert store is not None
     load = os.getloadavg()[0]
-    before = usage.server_cpu(source), usage.server_cpu(store)
+    before = usage.cpu_seconds(source), usage.cpu_seconds(store)
     try:
         used = usage.run(contestant.pipeline(bench))
     except usage.Failed as failed:
@@ -79,7 +79,7 @@ def _once(bench: b.Bench, contestant: Contestant, template: str, result: Measure
     finally:
         contestant.cleanup(bench)
     time.sleep(_REAP)
-    source_cpu, store_cpu = usage.server_cpu(source) - before[0], usage.server_cpu(store) - before[1]
+    source_cpu, store_cpu = usage.cpu_seconds(source) - before[0], usage.cpu_seconds(store) - before[1]
     run = Run(turn, used.seconds, used.cpu_seconds, source_cpu, store_cpu, used.peak_rss, load)
     assert bench.content is not None
     expected, got = bench.content[contestant.checked_as], _arrived(bench, contestant)

@@ -114,10 +114,20 @@ def descendants(pids: list[int]) -> list[int]:
     return found
 
 
-def server_cpu(postmaster: int) -> float:
-    """CPU seconds of a PostgreSQL server so far: the backends that have ended and those that live."""
-    own = _times(postmaster, (13, 14, 15, 16))  # user, system, and both of ended children
-    return own + sum(_times(pid, (13, 14)) for pid in descendants([postmaster])[1:])
+def cpu_seconds(root: int) -> float:
+    """Of a process so far, a PostgreSQL server's postmaster say, with those of its children that ended or live."""
+    own = _times(root, (13, 14, 15, 16))  # user, system, and both of ended children
+    return own + sum(_times(pid, (13, 14)) for pid in descendants([root])[1:])
+
+
+def resident(pid: int) -> tuple[int, int]:
+    """Bytes of a process in memory: now, and the most so far."""
+    return _kilobytes(pid, "status", "VmRSS:"), _kilobytes(pid, "status", "VmHWM:")
+
+
+def resident_of_children(postmaster: int) -> int:
+    """Bytes in memory of a server's backends together, shared pages once."""
+    return sum(_kilobytes(pid, "smaps_rollup", "Pss:") for pid in descendants([postmaster])[1:])
 
 
 def _times(pid: int, fields: tuple[int, ...]) -> float:
