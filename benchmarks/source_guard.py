@@ -1,6 +1,10 @@
 """What a source feels of an extraction, with the guard and without: pgbench at half of what it can do, beside it.
 
-.venv/bin/python -m benchmarks.source_guard [--rounds 5] [--rows 2500000] [--script tpcb-like|select-only]
+.venv/bin/python -m benchmarks.source_guard [--rounds 5] [--rows 2500000] [--script tpcb-like|select-only] [--together]
+
+A source is a machine of its own, which shares neither cores nor disk with the store and with us: here the source and
+pgbench have the first half of the cores and files in memory, the store and the agent the other half and the disk.
+--together: all of them share all.
 
 Every round, one after the other: the extraction alone; pgbench before, beside and after an extraction with the guard;
 the same without it; and an extraction with it from whose midst pgbench is stopped. Medians of the rounds are printed.
@@ -49,6 +53,7 @@ class Place:
     folder: Path
     rows: int
     script: str
+    cores: tuple[set[int], set[int]]  # of the source and its clients, of the rest
     rate: float = 0.0
 
     def prepare(self, scale: int) -> None:
@@ -63,7 +68,7 @@ class Place:
     def _pgbench(self, *arguments: str) -> "subprocess.Popen[str]":
         address = ["-h", "127.0.0.1", "-p", str(self.source.port), "-U", "postgres"]
         return subprocess.Popen(
-            [self.source.bin / "pgbench", *address, *arguments, "postgres"],
+            [*on_cores(self.cores[0]), self.source.bin / "pgbench", *address, *arguments, "postgres"],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=self.folder,
             start_new_session=True,  # the scheduler shares the cores among sessions: clients are elsewhere
         )  # fmt: skip
@@ -146,7 +151,8 @@ class Extraction:
         subprocess.run([EXTRACTCTL, "store", "init", "--store", url], check=True, capture_output=True)
         self.begun = time.time()
         self._process = subprocess.Popen(
-            [EXTRACTCTL, "extract", place.source.url(), "--table", "moved", "--store", url, "--format", format_,
+            [*on_cores(place.cores[1]), EXTRACTCTL,
+             "extract", place.source.url(), "--table", "moved", "--store", url, "--format", format_,
              "--profile", str(profile_file), "--json"],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             start_new_session=True,
@@ -178,20 +184,45 @@ class Extraction:
 
 
 @contextmanager
-def place(rows: int, script: str, scale: int = 10) -> Iterator[Place]:
+def place(rows: int, script: str, *, together: bool, scale: int = 10) -> Iterator[Place]:
     settings = {"shared_buffers": "'256MB'", "max_wal_size": "'8GB'", "checkpoint_timeout": "'30min'"}
+    everything = sorted(os.sched_getaffinity(0))
+    half = len(everything) // 2
+    cores = (set(everything), set(everything)) if together else (set(everything[:half]), set(everything[half:]))
     with (
         embedded.folder() as folder,
-        embedded.Server(folder / "source", {**settings, "shared_buffers": "'1GB'"}) as source,
-        embedded.Server(folder / "store", settings) as store,
-    ):
-        made = Place(source, store, folder, rows, script)
+        embedded.folder() if together else memory() as fast,
+        on(cores[0]), embedded.Server(fast / "source", {**settings, "shared_buffers": "'1GB'"}) as source,
+        on(cores[1]), embedded.Server(folder / "store", settings) as store,
+        on(set(everything)),
+    ):  # fmt: skip
+        made = Place(source, store, folder, rows, script, cores)
         made.prepare(scale)
         try:
             yield made
         finally:
             for left in Extraction.running:  # they have sessions of their own, so a Ctrl-C does not reach them
                 left.kill()
+
+
+def on_cores(cores: set[int]) -> list[str]:
+    """The words before a command that keep it there."""
+    return ["taskset", "--cpu-list", ",".join(map(str, sorted(cores)))]
+
+
+@contextmanager
+def on(cores: set[int]) -> Iterator[None]:
+    """What is started from now on runs on these cores."""
+    os.sched_setaffinity(0, cores)
+    yield
+
+
+@contextmanager
+def memory() -> Iterator[Path]:
+    """A folder in memory that the server's user may enter."""
+    with tempfile.TemporaryDirectory(prefix="extraction-", dir="/dev/shm", ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 @dataclass
@@ -299,9 +330,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--rows", type=int, default=2_500_000)
     parser.add_argument("--script", choices=("tpcb-like", "select-only"), default="tpcb-like")
+    parser.add_argument("--together", action="store_true", help="source, store and agent share all cores and the disk")
     parser.add_argument("--json", action="store_true", help="every round's figures instead of the table")
     options = parser.parse_args()
-    with place(options.rows, options.script) as made:
+    with place(options.rows, options.script, together=options.together) as made:
         capacity = made.capacity(8)
         made.rate = capacity / 2
         rounds = []

@@ -6,7 +6,8 @@ import typer
 
 from extraction_agent import errors
 from extraction_agent.interfaces.cli import options, output
-from extraction_agent.interfaces.cli.where import Where, at_store_or_agent
+from extraction_agent.interfaces.cli.choosing import at_store_or_agent
+from extraction_agent.interfaces.cli.where import Where
 from extraction_agent.store.audit import Anchor, Entry
 from extraction_agent.store.store import Store
 

@@ -20,12 +20,10 @@ from extraction_agent.sources import open_source
 from extraction_agent.store.retention import forget_config
 from extraction_agent.store.store import Store
 
-
-def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
-    app.command()(benchmark)
+app = typer.Typer()
 
 
+@app.command()
 def benchmark(
     names: Annotated[
         str, typer.Option("--profiles", metavar="A,B", help="Profiles, by name or file; the first is the measure.")

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from extraction_agent import errors, profiles
 from extraction_agent.interfaces.api.views import ConfigView, NewConfig
 from extraction_agent.interfaces.cli import options, output
+from extraction_agent.interfaces.cli.choosing import at_agent
 from extraction_agent.interfaces.cli.client import Client
-from extraction_agent.interfaces.cli.where import at_agent
 
 app = typer.Typer(help="Make, see, replace and delete extraction configs, through an agent.", no_args_is_help=True)
 

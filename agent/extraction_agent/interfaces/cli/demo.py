@@ -9,12 +9,10 @@ from rich.console import Console
 from extraction_agent import embedded
 from extraction_agent.demo import show
 
-
-def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
-    app.command()(demo)
+app = typer.Typer()
 
 
+@app.command()
 def demo(
     keep: Annotated[
         Path | None,

@@ -8,19 +8,16 @@ from pydantic import ValidationError
 
 from extraction_agent import errors, profiles, secrets
 from extraction_agent.interfaces.cli import follow, options, output
-from extraction_agent.interfaces.cli.extractions import print_summary
 from extraction_agent.model import Consistency, Definition, Format, slug
 from extraction_agent.pipeline.start import plan, start
 from extraction_agent.sources import kind_of, open_source
 from extraction_agent.sources.protocol import Planned
 from extraction_agent.store.store import Store
 
-
-def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
-    app.command()(extract)
+app = typer.Typer()
 
 
+@app.command()
 def extract(
     source_url: Annotated[str, typer.Argument(metavar="SOURCE_URL", help="postgresql://…, mysql://… or sqlite://…")],
     store: options.Store,
@@ -82,7 +79,7 @@ def extract(
             return
         started = start(opened, source, name, kept_url, secret, definition, settings)
     summary = follow.work_off(store, source, started, settings, definition.snapshot_max_seconds, quiet=json)
-    print_summary(summary, json=json)
+    output.summary(summary, json=json)
 
 
 def _definition(**values: Any) -> Definition:

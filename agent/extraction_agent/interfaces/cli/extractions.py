@@ -8,24 +8,18 @@ import typer
 
 from extraction_agent import deadlines, errors, profiles, secrets
 from extraction_agent.interfaces.cli import follow, options, output, progress, watching
+from extraction_agent.interfaces.cli.choosing import at_agent, at_store_or_agent
 from extraction_agent.interfaces.cli.client import Client
-from extraction_agent.interfaces.cli.where import AtStore, Where, at_agent, at_store_or_agent
+from extraction_agent.interfaces.cli.where import AtStore, Where
 from extraction_agent.model import Summary
 from extraction_agent.sources import kind_of, open_source
 from extraction_agent.sources.protocol import Source
 from extraction_agent.store.store import Extraction
 
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this file."""
-    app.command()(start)
-    app.command()(watch)
-    app.command()(resume)
-    app.command()(cancel)
-    app.command(name="list")(list_)
-    app.command()(show)
+app = typer.Typer()
 
 
+@app.command()
 @at_store_or_agent
 def resume(
     where: Where,
@@ -39,22 +33,24 @@ def resume(
 ) -> None:
     """Finish an extraction that was interrupted or has failed."""
     if isinstance(where, AtStore) and not detach:
-        print_summary(_resume_here(where, extraction_id, source_url, secret, quiet=json), json=json)
+        output.summary(_resume_here(where, extraction_id, source_url, secret, quiet=json), json=json)
         return
     if source_url or secret:
         raise errors.UsageError(
             "--source and --secret are for work done here: agents log in with secrets of their own."
         )
     summary = where.reopen(extraction_id)
-    print_summary(summary if detach else _await(where, extraction_id, quiet=json), json=json)
+    output.summary(summary if detach else _await(where, extraction_id, quiet=json), json=json)
 
 
+@app.command()
 @at_store_or_agent
 def cancel(where: Where, extraction_id: options.Extraction, json: options.Json = False) -> None:
     """Give an extraction up; what was copied of it is dropped."""
-    print_summary(where.cancel(extraction_id), json=json)
+    output.summary(where.cancel(extraction_id), json=json)
 
 
+@app.command(name="list")
 @at_store_or_agent
 def list_(
     where: Where,
@@ -72,12 +68,14 @@ def list_(
         )
 
 
+@app.command()
 @at_store_or_agent
 def show(where: Where, extraction_id: options.Extraction, json: options.Json = False) -> None:
     """Show one extraction."""
-    print_summary(where.summary(extraction_id), json=json)
+    output.summary(where.summary(extraction_id), json=json)
 
 
+@app.command()
 @at_agent
 def start(
     agent: Client,
@@ -100,9 +98,10 @@ def start(
         raise errors.AgentUnavailable(
             f"{error} `extractctl start {config} --key {key}` asks again, and begins no second one."
         ) from error
-    print_summary(summary if detach else _await(agent, summary.extraction_id, quiet=json), json=json)
+    output.summary(summary if detach else _await(agent, summary.extraction_id, quiet=json), json=json)
 
 
+@app.command()
 @at_store_or_agent
 def watch(
     where: Where,
@@ -119,7 +118,7 @@ def watch(
     if json:
         _look_to_the_end(where, extraction_id, progress.JsonLines(), patience)
     else:
-        print_summary(_await(where, extraction_id, patience=patience), json=False)
+        output.summary(_await(where, extraction_id, patience=patience), json=False)
 
 
 def _await(where: Where, extraction_id: int, *, quiet: bool = False, patience: float = deadlines.AGENT_AWAY) -> Summary:
@@ -151,27 +150,6 @@ def _row(summary: Summary) -> tuple[int | str, ...]:
     created = f"{summary.created_at:%F %T}"
     rate = round(summary.rows_per_minute)
     return summary.extraction_id, summary.config, str(summary.status), summary.rows, chunks, rate, created
-
-
-def print_summary(summary: Summary, *, json: bool) -> None:
-    """One extraction, for whoever asked."""
-    if json:
-        output.as_json(summary.as_dict())
-        return
-    output.facts(
-        {
-            "extraction": summary.extraction_id,
-            "config": summary.config,
-            "status": str(summary.status),
-            "rows": summary.rows,
-            "bytes": summary.bytes,
-            "chunks": f"{summary.chunks_done:,} of {summary.chunks:,}",
-            "seconds": f"{summary.seconds:,.1f}",
-            "rows/min": round(summary.rows_per_minute),
-            "error": summary.error,
-            "notes": summary.notes,
-        }
-    )
 
 
 def source_of(extraction: Extraction, source_url: str | None, secret: str | None) -> Source:

@@ -12,12 +12,10 @@ from extraction_agent.interfaces.cli import options, output
 from extraction_agent.judge.evidence import Design, Evidence
 from extraction_agent.model import Verdict
 
-
-def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
-    app.command()(judge)
+app = typer.Typer()
 
 
+@app.command()
 def judge(
     files: Annotated[
         list[Path] | None,

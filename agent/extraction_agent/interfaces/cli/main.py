@@ -10,52 +10,16 @@ from typing import Annotated
 import typer
 
 from extraction_agent import errors
-from extraction_agent.interfaces.cli import (
-    audit,
-    benchmark,
-    configs,
-    demo,
-    extract,
-    extractions,
-    indexes,
-    judge,
-    profile,
-    prune,
-    records,
-    rollout,
-    schedules,
-    stores,
-    tokens,
-    tuning,
-    verify,
-    watermarks,
-)
+from extraction_agent.interfaces.cli.commands import Commands
 
 app = typer.Typer(
     name="extractctl",
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-extract.register(app)
-extractions.register(app)
-records.register(app)
-verify.register(app)
-prune.register(app)
-benchmark.register(app)
-judge.register(app)
-demo.register(app)
-app.add_typer(configs.app, name="config")
-app.add_typer(watermarks.app, name="watermark")
-app.add_typer(profile.app, name="profile")
-app.add_typer(tuning.app, name="tuning")
-app.add_typer(stores.app, name="store")
-app.add_typer(tokens.app, name="token")
-app.add_typer(audit.app, name="audit")
-app.add_typer(schedules.app, name="schedule")
-app.add_typer(rollout.app, name="rollout")
-app.add_typer(indexes.app, name="indexes")
 
 
 def _version(wanted: bool) -> None:

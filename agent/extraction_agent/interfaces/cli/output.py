@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from extraction_agent.model import Summary
+
 _UNWRAPPED = 1_000_000  # characters
 
 
@@ -31,6 +33,27 @@ def facts(pairs: dict[str, Any]) -> None:
             )
             table.add_row(Text(name, style="dim"), Text(str(shown)))
     _print(table)
+
+
+def summary(found: Summary, *, json: bool) -> None:
+    """Print one extraction, for whoever asked."""
+    if json:
+        as_json(found.as_dict())
+        return
+    facts(
+        {
+            "extraction": found.extraction_id,
+            "config": found.config,
+            "status": str(found.status),
+            "rows": found.rows,
+            "bytes": found.bytes,
+            "chunks": f"{found.chunks_done:,} of {found.chunks:,}",
+            "seconds": f"{found.seconds:,.1f}",
+            "rows/min": round(found.rows_per_minute),
+            "error": found.error,
+            "notes": found.notes,
+        }
+    )
 
 
 def rows(names: Sequence[str], values: Iterable[Sequence[Any]]) -> None:

@@ -8,12 +8,10 @@ from extraction_agent.interfaces.cli import options, output
 from extraction_agent.pipeline.prune import prune as prune_store
 from extraction_agent.store.store import Store
 
-
-def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
-    app.command()(prune)
+app = typer.Typer()
 
 
+@app.command()
 def prune(
     older_than: Annotated[
         float, typer.Option("--older-than", metavar="DAYS", min=0, max=100_000, help="Finished longer ago than that.")

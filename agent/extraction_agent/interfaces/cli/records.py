@@ -9,18 +9,16 @@ import typer
 
 from extraction_agent import errors
 from extraction_agent.interfaces.cli import options
+from extraction_agent.interfaces.cli.choosing import at_agent
 from extraction_agent.interfaces.cli.client import Client
-from extraction_agent.interfaces.cli.where import at_agent
 
 _OPENING = '{"records":['
 _MARK = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[][{},]')  # a string, in which nothing counts, or what shapes a value
 
-
-def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
-    app.command()(records)
+app = typer.Typer()
 
 
+@app.command()
 @at_agent
 def records(
     agent: Client,

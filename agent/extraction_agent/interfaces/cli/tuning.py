@@ -4,8 +4,8 @@ import typer
 import yaml
 
 from extraction_agent.interfaces.cli import options, output
+from extraction_agent.interfaces.cli.choosing import at_agent
 from extraction_agent.interfaces.cli.client import Client
-from extraction_agent.interfaces.cli.where import at_agent
 
 app = typer.Typer(help="See the tuning in effect at an agent.", no_args_is_help=True)
 

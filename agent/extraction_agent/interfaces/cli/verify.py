@@ -18,12 +18,10 @@ from extraction_agent.waiting import Stop
 _MOST_SHOWN = 100  # chunks in a table; --json has all
 _MOST_NAMED = 20  # chunks in the sentence at the end
 
-
-def register(app: typer.Typer) -> None:
-    """Add the command of this file."""
-    app.command()(verify)
+app = typer.Typer()
 
 
+@app.command()
 def verify(
     extraction_id: options.Extraction,
     store: options.Store,
