@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -106,10 +106,14 @@ class Service:
 
 
 @contextmanager
-def running(folder: Path, store_url: str, profile: Path, redis_url: str | None = None) -> Iterator[Service]:
+def running(
+    folder: Path, store_url: str, profile: Path, redis_url: str | None = None, *,
+    program: Sequence[str | Path] = (_AGENT,), state: Path | None = None,
+) -> Iterator[Service]:  # fmt: skip
     """A daemon of the profile in this file, with its other files in the folder; drained at the end.
 
-    Raises ExtractionError if it does not become ready, or does not end as it should.
+    program: what is run, with its first arguments. state: where it keeps generations; without it, no rollout can change
+    it. Raises ExtractionError if it does not become ready, or does not end as it should.
     """
     folder.mkdir(parents=True, exist_ok=True)
     file, log = folder / "agent.yml", folder / "agent.log"
@@ -118,6 +122,7 @@ def running(folder: Path, store_url: str, profile: Path, redis_url: str | None =
         "profile": str(profile),
         "api": {"port": 0, "rate_per_second": _UNLIMITED, "burst": _UNLIMITED},
         "cache": {"redis_url": redis_url},
+        "state_directory": None if state is None else str(state),
     }
     file.write_text(yaml.safe_dump(settings), encoding="utf-8")
     token = tokens.mint()
@@ -126,7 +131,7 @@ def running(folder: Path, store_url: str, profile: Path, redis_url: str | None =
     environment = {name: value for name, value in os.environ.items() if not name.startswith("EXTRACTION_")}
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [_AGENT, "--config", file], stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment
+            [*program, "--config", file], stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment
         )
     try:
         yield Service(_ready(process, log, token), token, process.pid)
