@@ -142,35 +142,44 @@ class Run(_Part):
 
 
 class RunsOf(_Part):
-    """All runs of one profile."""
+    """All runs of one profile, one a round."""
 
     runs: Annotated[tuple[Run, ...], Field(min_length=1)]
 
+
+def _same_rounds(rounds: dict[str, list[int]]) -> None:
+    first = next(iter(rounds), "")
+    for name, numbers in rounds.items():
+        if len(set(numbers)) < len(numbers):
+            raise ValueError(f"{name} has a round twice")
+        if numbers != rounds[first]:
+            raise ValueError(f"rounds of {name} are {numbers}, of {first} {rounds[first]}: each runs once a round")
+
+
+class _Interleaved(Sourced):
+    profiles: Annotated[dict[Word, RunsOf], Field(min_length=1)]
+
     @model_validator(mode="after")
-    def _once(self) -> Self:
-        rounds = [run.round for run in self.runs]
-        if len(set(rounds)) < len(rounds):
-            raise ValueError("a round is there twice")
+    def _paired(self) -> Self:
+        _same_rounds({name: [run.round for run in one.runs] for name, one in self.profiles.items()})
         return self
 
 
-class Throughput(Sourced):
+class Throughput(_Interleaved):
     """testing/throughput.json: each profile at full load on the same data, interleaved."""
 
     kind: Literal["throughput"]
     command: str
     rows: Annotated[Count, Field(description="of the source's table")]
     columns: Count
-    profiles: dict[Word, RunsOf]
 
 
-class Resources(Sourced):
+class Resources(_Interleaved):
     """testing/resources.json: each profile at the same offered load. A run says what of it was reached."""
 
     kind: Literal["resources"]
     command: str
     offered_records_per_minute: Positive
-    profiles: dict[Word, RunsOf]
 
 
 class QueryRun(_Part):
@@ -206,7 +215,12 @@ class Queries(Sourced):
 
     kind: Literal["queries"]
     command: str
-    profiles: dict[Word, QueriesOf]
+    profiles: Annotated[dict[Word, QueriesOf], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _paired(self) -> Self:
+        _same_rounds({name: [run.round for run in one.runs] for name, one in self.profiles.items()})
+        return self
 
 
 class Latency(_Part):
@@ -262,11 +276,23 @@ class Job(_Part):
     """One finished extraction of the user's own."""
 
     extraction_id: Count
-    config: Word
-    status: Literal["succeeded", "failed", "cancelled"]
     created_at: AwareDatetime
     seconds: Seconds
     rows: Count
+
+
+class Jobs(_Part):
+    """Of one config, on one side of the change. Those that were cancelled are left out."""
+
+    succeeded: tuple[Job, ...] = ()
+    failed: tuple[Job, ...] = ()
+
+
+class BeforeAfter(_Part):
+    """Jobs of one config."""
+
+    before: Jobs
+    after: Jobs
 
 
 class History(Sourced):
@@ -274,7 +300,18 @@ class History(Sourced):
 
     kind: Literal["history"]
     changed_at: Annotated[AwareDatetime, Field(description="jobs created earlier are before, the others after")]
-    jobs: tuple[Job, ...]
+    configs: Annotated[dict[Word, BeforeAfter], Field(description="by the config's name")]
+
+    @model_validator(mode="after")
+    def _sorted(self) -> Self:
+        for name, config in self.configs.items():
+            for job in (*config.before.succeeded, *config.before.failed):
+                if job.created_at >= self.changed_at:
+                    raise ValueError(f"extraction {job.extraction_id} of {name} is before, yet was created after")
+            for job in (*config.after.succeeded, *config.after.failed):
+                if job.created_at < self.changed_at:
+                    raise ValueError(f"extraction {job.extraction_id} of {name} is after, yet was created before")
+        return self
 
 
 class Phase(_Part):

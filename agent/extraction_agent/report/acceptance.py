@@ -1,0 +1,274 @@
+"""The user's acceptance criteria, A1 to A9: each with its floor, what was before, what is now, and whether it holds.
+
+What was not measured holds nothing. docs/explanation/acceptance.md says what is held against each floor, and why.
+"""
+
+from typing import Literal
+
+from extraction_agent.model import Strict
+from extraction_agent.report import evidence, folder
+from extraction_agent.report.figures import Figure, Figures, Unit, pointer, shown
+
+Outcome = Literal["holds", "fails", "not measured"]
+Sign = Literal["<", "≤", "≥"]
+
+REACHED = 0.95  # of the offered load: with less, resources are not compared at the same work
+
+
+class Part(Strict):
+    """One figure under one floor. `held` is the figure that counts: the one after, or the increase."""
+
+    what: str
+    sign: Sign
+    limit: float
+    limit_of: str  # pointer; empty where the scenario keeps the user's figure
+    unit: Unit
+    before: Figure | None
+    after: Figure | None
+    held: Figure | None
+    outcome: Outcome
+    because: str
+
+    @property
+    def floor(self) -> str:
+        return f"{self.sign} {shown(self.limit, self.unit)}"
+
+
+class Line(Strict):
+    """One criterion."""
+
+    id: str
+    title: str
+    parts: tuple[Part, ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        """The worst of its parts."""
+        outcomes = [part.outcome for part in self.parts]
+        return "fails" if "fails" in outcomes else "not measured" if "not measured" in outcomes else "holds"
+
+
+def lines(run: folder.Folder) -> tuple[Line, ...]:
+    """A1 to A9."""
+    to = _Criteria(run)
+    return (
+        Line(id="A1", title="Throughput", parts=(to.throughput(),)),
+        Line(id="A2", title="API latency", parts=(to.latency("p95"), to.latency("p99"))),
+        Line(id="A3", title="Database query time", parts=(to.query_time(),)),
+        Line(id="A4", title="Connection pool utilization", parts=(to.pool_use(),)),
+        Line(id="A5", title="Connection timeouts under load", parts=(to.timeouts(),)),
+        Line(id="A6", title="Memory", parts=(to.memory(),)),
+        Line(id="A7", title="CPU", parts=(to.cpu(),)),
+        Line(id="A8", title="Load test", parts=to.load()),
+        Line(id="A9", title="Tests pass, benchmarks documented", parts=(*to.tests(), to.documented())),
+    )
+
+
+class _Criteria:
+    def __init__(self, run: folder.Folder) -> None:
+        self._run, self._figures = run, Figures(run.raw)
+        self._before, self._after = run.scenario.before, run.scenario.after
+        self._steady = {side: folder.load_name(side, "steady") for side in (self._before, self._after)}
+
+    def throughput(self) -> Part:
+        before, after = self._both(folder.THROUGHPUT, "records_per_minute", "records/min")
+        return self._part("records a minute at full load", "≥", "throughput_records_per_minute", before, after, after,
+                          self._lack(folder.THROUGHPUT))  # fmt: skip
+
+    def latency(self, which: Literal["p95", "p99"]) -> Part:
+        before, after = (
+            self._figures.take("as it is", pointer(name, "latency_seconds", which), unit="s")
+            for name in self._steady.values()
+        )
+        return self._part(f"{which} under the steady load", "<", f"{which}_seconds", before, after, after,
+                          self._lack(self._steady[self._after]))  # fmt: skip
+
+    def query_time(self) -> Part:
+        before, after = self._both(folder.QUERIES, "p95_seconds", "s")
+        return self._part("p95 of the store's answers at full load", "<", "query_p95_seconds", before, after, after,
+                          self._lack(folder.QUERIES))  # fmt: skip
+
+    def pool_use(self) -> Part:
+        before, after = self._fullest(self._before), self._fullest(self._after)
+        name = after.of[0].split("/")[-2] if after else "any"
+        return self._part(f"of the pool {name}, in 95 % of samples", "<", "pool_use", before, after, after,
+                          self._lack(self._steady[self._after], "use of pools"))  # fmt: skip
+
+    def timeouts(self) -> Part:
+        before, after = self._timeouts(self._before), self._timeouts(self._after)
+        if not self._pools(self._steady[self._after]):
+            after = None  # other shapes alone do not answer for it
+        return self._part("callers that got no connection", "≤", "pool_timeouts", before, after, after,
+                          self._lack(self._steady[self._after], "use of pools"))  # fmt: skip
+
+    def memory(self) -> Part:
+        return self._increase("rss_peak_bytes", "bytes", "memory_increase", "peak resident memory of the agent")
+
+    def cpu(self) -> Part:
+        return self._increase("agent_cpu_seconds", "s", "cpu_increase", "CPU time of the agent")
+
+    def load(self) -> tuple[Part, ...]:
+        name = self._steady[self._after]
+        load = self._run.load(self._after, "steady")
+        users, seconds = (
+            [self._figures.take("as it is", pointer(one, field), unit=unit) for one in self._steady.values()]
+            for field, unit in (("users", "users"), ("seconds", "s"))
+        )
+        unserved = [
+            self._figures.take(
+                "sum by sum", *(pointer(one, f) for f in ("failed", "refused", "requests")), unit="share"
+            )
+            for one in self._steady.values()
+        ]
+        lack = self._lack(name)
+        scale = load.scale if load else 1.0
+        parts = (
+            self._part("at once", "≥", "load_users", *users, users[1], lack),
+            self._part(_scaled("for so long", scale), "≥", "load_seconds", *seconds, seconds[1], lack, scale),
+            self._part("requests not served", "≤", "error_rate", *unserved, unserved[1], lack),
+        )
+        if load is None or not load.aborted:
+            return parts
+        because = f"The load test was aborted after {shown(load.seconds, 's')}."
+        return (parts[0], parts[1].model_copy(update={"outcome": "fails", "because": because}), parts[2])
+
+    def tests(self) -> tuple[Part, Part]:
+        failed, passed = (
+            self._figures.take("as it is", pointer(folder.TESTS, name), unit="") for name in ("failed", "passed")
+        )
+        lack = self._lack(folder.TESTS)
+        return (
+            _judged("tests failed", "≤", 0, "", "", None, failed, failed, lack),
+            _judged("tests passed", "≥", 1, "", "", None, passed, passed, lack),
+        )
+
+    def documented(self) -> Part:
+        wanted = (folder.THROUGHPUT, folder.RESOURCES, folder.QUERIES, self._steady[self._after])
+        missing = [name for name in wanted if name not in self._run.found]
+        lack = f"There is no {' and no '.join(missing)}."
+        counted = self._figures.take(
+            "count", *(pointer(name, "version") for name in wanted if name not in missing), unit=""
+        )
+        return _judged("benchmarks here", "≥", len(wanted), "", "", None, counted, None if missing else counted, lack)
+
+    # What these have in common
+
+    def _both(self, name: str, field: str, unit: Unit) -> tuple[Figure | None, Figure | None]:
+        """The medians of all runs of each side."""
+        before, after = (
+            self._figures.take("median", pointer(name, "profiles", side, "runs", "*", field), unit=unit)
+            for side in (self._before, self._after)
+        )
+        return before, after
+
+    def _increase(self, field: str, unit: Unit, floor: str, what: str) -> Part:
+        before, after = self._both(folder.RESOURCES, field, unit)
+        held = None
+        if before and after:
+            held = self._figures.take("medians' increase", *before.of, *after.of, unit="increase")
+        lack = self._unequal() or self._lack(folder.RESOURCES, field, both=True)
+        if self._unequal():
+            held = None
+        return self._part(f"{what} at the same load", "<", floor, before, after, held, lack, unit="increase")
+
+    def _unequal(self) -> str:
+        """Why resources cannot be compared; empty if they can."""
+        resources = self._run.get(folder.RESOURCES, evidence.Resources)
+        for side in (self._before, self._after):
+            runs = resources.profiles[side].runs if resources and side in resources.profiles else ()
+            for run in runs:
+                if resources and run.records_per_minute < REACHED * resources.offered_records_per_minute:
+                    return (
+                        f"{side} reached {run.records_per_minute:,.0f} records/min of the "
+                        f"{resources.offered_records_per_minute:,.0f} offered in round {run.round}, so the two did not "
+                        "do the same work: offer less."
+                    )
+        return ""
+
+    def _pools(self, name: str) -> dict[str, evidence.PoolUse]:
+        load = self._run.get(name, evidence.Load)
+        return load.pools if load else {}
+
+    def _fullest(self, side: str) -> Figure | None:
+        pools = self._pools(self._steady[side])
+        if not pools:
+            return None
+        fullest = max(pools, key=lambda name: pools[name].use_p95)
+        return self._figures.take("as it is", pointer(self._steady[side], "pools", fullest, "use_p95"), unit="share")
+
+    def _timeouts(self, side: str) -> Figure | None:
+        """Of all pools in all shapes of load."""
+        names = [
+            name for name, one in self._run.found.items() if isinstance(one, evidence.Load) and one.profile == side
+        ]
+        of = [pointer(name, "pools", "*", "timeouts") for name in sorted(names) if self._pools(name)]
+        return self._figures.take("sum", *of, unit="") if of else None
+
+    def _lack(self, name: str, field: str = "", *, both: bool = False) -> str:
+        """Why a figure of this file is not known."""
+        content = self._run.found.get(name)
+        if content is None:
+            return f"There is no {name}."
+        sides = (self._before, self._after) if both else (self._after,)
+        for side in sides:
+            if side not in getattr(content, "profiles", {side: None}):
+                return f"{name} has no runs of the profile {side}."
+        return f"{name} does not tell it{f' ({field})' if field else ''}."
+
+    def _part(
+        self,
+        what: str,
+        sign: Sign,
+        floor: str,
+        before: Figure | None,
+        after: Figure | None,
+        held: Figure | None,
+        lack: str,
+        scale: float = 1.0,
+        unit: Unit | None = None,
+    ) -> Part:
+        limit = round(getattr(self._run.scenario.floors, floor) * scale, 6)
+        given = floor in (self._run.raw[folder.SCENARIO].get("floors") or {})
+        of = pointer(folder.SCENARIO, "floors", floor) if given else ""
+        unit = unit or (after.unit if after else _UNITS.get(floor, ""))
+        return _judged(what, sign, limit, of, unit, before, after, held, lack)
+
+
+_UNITS: dict[str, Unit] = {  # where nothing was measured that has one
+    "throughput_records_per_minute": "records/min",
+    "p95_seconds": "s",
+    "p99_seconds": "s",
+    "query_p95_seconds": "s",
+    "load_seconds": "s",
+    "load_users": "users",
+    "pool_use": "share",
+    "error_rate": "share",
+}
+
+
+def _scaled(what: str, scale: float) -> str:
+    return what if scale == 1 else f"{what}, the user's minutes times {scale:.3g}"
+
+
+def _judged(
+    what: str,
+    sign: Sign,
+    limit: float,
+    limit_of: str,
+    unit: Unit,
+    before: Figure | None,
+    after: Figure | None,
+    held: Figure | None,
+    lack: str,
+) -> Part:
+    outcome: Outcome
+    if held is None:
+        outcome, because = "not measured", lack
+    elif {"<": held.value < limit, "≤": held.value <= limit, "≥": held.value >= limit}[sign]:
+        outcome, because = "holds", ""
+    else:
+        outcome, because = "fails", f"{held.shown} is not {sign} {shown(limit, unit)}."
+    return Part(
+        what=what, sign=sign, limit=limit, limit_of=limit_of, unit=unit, before=before, after=after, held=held,
+        outcome=outcome, because=because,
+    )  # fmt: skip
