@@ -25,6 +25,7 @@ ROOM = 0.1  # how often it is looked whether a source that had no room for anoth
 POLL = 1.0  # how often an agent asks for work without being notified
 SAMPLE = 5.0  # one round of a sampler, log-in included
 SAMPLE_EVERY = 10.0  # how often a sampler looks
+AUDIT_EVERY = 60.0  # how often an agent looks at a part of the audit log's chain
 STORE_AWAY = 300.0  # how long a command waits for a store that is away before it leaves the rest to `resume`
 SHUTDOWN = 3.0  # a worker that was asked to end
 

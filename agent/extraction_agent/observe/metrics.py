@@ -70,6 +70,9 @@ ACTIVE = _gauge("extraction_active_extractions", "Unfinished extractions in the 
 CHUNK_STATES = _gauge("extraction_active_chunks", "Chunks of running extractions in the store, by state", "state")
 WATERMARK_LAG = _gauge("extraction_watermark_lag_seconds", "Age of the oldest horizon of an incremental config")
 WATERMARK_SEEN = _gauge("extraction_watermark_seen_transactions", "Most transactions that a watermark keeps by number")
+AUDIT_FAULTS = _gauge(
+    "extraction_audit_faults", "Faults found in the audit log's chain, in the latest look through all of it or since"
+)
 STATEMENT_CALLS = _gauge(
     "extraction_statement_calls", "Calls so far of the store's costliest statements in pg_stat_statements", "queryid"
 )

@@ -35,8 +35,9 @@ class Sample(Protocol):
 class Samplers:
     """All samplers of a process. Starting and stopping them blocks at most for `deadlines.CANCEL`."""
 
-    def __init__(self, *samples: Sample) -> None:
-        self._samplers = [Sampler(sample) for sample in samples]
+    def __init__(self, *samples: "Sample | Sampler") -> None:
+        """What is to be taken at intervals of its own is given as a sampler."""
+        self._samplers = [one if isinstance(one, Sampler) else Sampler(one) for one in samples]
 
     def start(self) -> None:
         for sampler in self._samplers:

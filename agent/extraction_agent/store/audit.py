@@ -116,52 +116,65 @@ class Audit(StoreConnection):
 
     def verify_audit(self, anchor: Anchor | None = None) -> Verified:
         """Read the whole chain, as of one moment, and compute every hash anew."""
+        chain = Chain(anchor)
         with self.transaction():
             self._run("one_moment")
-            head = self._one("audit_head")
-            chain = _Chain(anchor)
-            while batch := self._run("audit_chain", after=chain.last, limit=_BATCH).fetchall():
-                for row in batch:
-                    chain.add(*row)
+            while (verified := self._follow(chain, _BATCH)) is None:
+                pass
+        return verified
+
+    def follow_audit(self, chain: "Chain", most: int) -> Verified | None:
+        """Go on along the chain by so many entries at most, as of one moment. None: it has not come to the end."""
+        with self.transaction():
+            self._run("one_moment")
+            return self._follow(chain, most)
+
+    def _follow(self, chain: "Chain", most: int) -> Verified | None:
+        batch = self._run("audit_chain", after=chain.last, limit=most).fetchall()
+        for row in batch:
+            chain.add(*row)
+        if len(batch) == most:
+            return None
+        head = self._one("audit_head")
         return chain.end(None if head is None else Anchor(head[0], bytes(head[1]).hex()))
 
 
-class _Chain:
+class Chain:
     """Follows the chain entry by entry; each fault is told once, and the chain goes on behind it."""
 
-    def __init__(self, anchor: Anchor | None) -> None:
+    def __init__(self, anchor: Anchor | None = None) -> None:
         self.last = 0
+        self.faults: list[str] = []  # sentences
         self._hash = b""
         self._anchor = anchor
         self._entries = 0
-        self._faults: list[str] = []
 
     def add(self, number: int, text: str, previous: bytes, hash_: bytes) -> None:
         self._entries += 1
         gap = number != self.last + 1
         if gap:
-            self._faults.append(f"{_missing(self.last + 1, number - 1)} missing.")
+            self.faults.append(f"{_missing(self.last + 1, number - 1)} missing.")
         elif previous != self._hash:
-            self._faults.append(f"Entry {number} does not follow entry {self.last}: one of them was replaced or moved.")
+            self.faults.append(f"Entry {number} does not follow entry {self.last}: one of them was replaced or moved.")
         if hashlib.sha256(previous + text.encode()).digest() != hash_:
-            self._faults.append(f"Entry {number} was altered.")
+            self.faults.append(f"Entry {number} was altered.")
         if self._anchor is not None and number == self._anchor.id and hash_.hex() != self._anchor.hash:
-            self._faults.append(f"Entry {number} is not the one the anchor was taken of: the chain was written anew.")
+            self.faults.append(f"Entry {number} is not the one the anchor was taken of: the chain was written anew.")
         self.last, self._hash = number, hash_
 
     def end(self, head: Anchor | None) -> Verified:
         end = Anchor(self.last, self._hash.hex())
         if head is None:
-            self._faults.append("The record of the chain's end is missing.")
+            self.faults.append("The record of the chain's end is missing.")
         elif head.id > end.id:
-            self._faults.append(f"{_missing(end.id + 1, head.id)} missing at the end.")
+            self.faults.append(f"{_missing(end.id + 1, head.id)} missing at the end.")
         elif head != end:
-            self._faults.append(f"The chain ends with entry {end.id}, its record says {head}: one of them was altered.")
+            self.faults.append(f"The chain ends with entry {end.id}, its record says {head}: one of them was altered.")
         if self._anchor is not None and self._anchor.id > max(end.id, head.id if head else 0):
-            self._faults.append(
+            self.faults.append(
                 f"{_missing(end.id + 1, self._anchor.id)} missing: the anchor is of entry {self._anchor.id}."
             )
-        return Verified(self._entries, end, self._faults)
+        return Verified(self._entries, end, self.faults)
 
 
 def _missing(first: int, last: int) -> str:

@@ -22,6 +22,7 @@ from extraction_agent.store.audit import Anchor
 from extraction_agent.store.retention import forget_config
 from extraction_agent.store.store import Store
 from support import Database, extract
+from tampering import REWRITE, fill, tamper
 
 
 class _GivenUp(Exception):
@@ -31,24 +32,9 @@ class _GivenUp(Exception):
 _URL = "postgresql://reader@db/shop"
 
 
-def _fill(store: Database, entries: int) -> None:
-    with Store(store.url) as opened:
-        for number in range(entries):
-            opened.audit("cli:tester", "config.replaced", f"config {number}", {"n": number}, {"n": number + 1})
-
-
 def _faults(store: Database, anchor: Anchor | None = None) -> list[str]:
     with Store(store.url) as opened:
         return opened.verify_audit(anchor).faults
-
-
-def _tamper(store: Database, *statements: LiteralString) -> None:
-    """As somebody who owns the tables can."""
-    with psycopg.connect(store.url) as connection:
-        connection.execute("ALTER TABLE audit_log DISABLE TRIGGER ALL")
-        connection.execute("ALTER TABLE audit_head DISABLE TRIGGER ALL")
-        for statement in statements:
-            assert connection.execute(statement).rowcount > 0, statement
 
 
 def _actions(store: Database) -> list[tuple[str, str, str]]:
@@ -148,7 +134,7 @@ def test_no_password_is_kept(store: Database) -> None:
     ],
 )
 def test_entries_are_only_ever_added(store: Database, statement: LiteralString) -> None:
-    _fill(store, 2)
+    fill(store, 2)
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match="only ever added to"):
         store.run(statement)
     assert _faults(store) == []
@@ -169,7 +155,7 @@ def test_entries_are_only_ever_added(store: Database, statement: LiteralString) 
     ],
 )
 def test_a_changed_byte_is_found_wherever_it_is(store: Database, column: str, value: LiteralString) -> None:
-    _fill(store, 9)
+    fill(store, 9)
     assert _faults(store) == []
     with psycopg.connect(store.url) as connection:
         connection.execute("ALTER TABLE audit_log DISABLE TRIGGER ALL")
@@ -179,20 +165,20 @@ def test_a_changed_byte_is_found_wherever_it_is(store: Database, column: str, va
 
 
 def test_a_missing_entry_is_named(store: Database) -> None:
-    _fill(store, 9)
-    _tamper(store, "DELETE FROM audit_log WHERE id IN (4, 6, 7)")
+    fill(store, 9)
+    tamper(store, "DELETE FROM audit_log WHERE id IN (4, 6, 7)")
     assert _faults(store) == ["Entry 4 is missing.", "Entries 6 to 7 are missing."]
 
 
 def test_the_first_entry_missing(store: Database) -> None:
-    _fill(store, 2)
-    _tamper(store, "DELETE FROM audit_log WHERE id = 1")
+    fill(store, 2)
+    tamper(store, "DELETE FROM audit_log WHERE id = 1")
     assert _faults(store) == ["Entry 1 is missing."]
 
 
 def test_entries_that_changed_places(store: Database) -> None:
-    _fill(store, 9)
-    _tamper(
+    fill(store, 9)
+    tamper(
         store,
         "UPDATE audit_log SET id = -5 WHERE id = 5",
         "UPDATE audit_log SET id = 5 WHERE id = 6",
@@ -205,48 +191,33 @@ def test_entries_that_changed_places(store: Database) -> None:
 
 
 def test_a_tail_cut_off(store: Database) -> None:
-    _fill(store, 9)
-    _tamper(store, "DELETE FROM audit_log WHERE id > 8")
+    fill(store, 9)
+    tamper(store, "DELETE FROM audit_log WHERE id > 8")
     assert _faults(store) == ["Entries 9 to 10 are missing at the end."]
-
-
-_REWRITE: LiteralString = """
-DO $$
-DECLARE e audit_log; last bytea := '';
-BEGIN
-    FOR e IN SELECT * FROM audit_log ORDER BY id LOOP
-        e.previous := last;
-        e.hash := sha256(e.previous || convert_to(audit_text(e), 'UTF8'));
-        UPDATE audit_log SET previous = e.previous, hash = e.hash WHERE id = e.id;
-        last := e.hash;
-    END LOOP;
-    UPDATE audit_head SET hash = last, id = (SELECT max(id) FROM audit_log);
-END $$
-"""
 
 
 def test_a_chain_written_anew_is_found_by_an_anchor_kept_elsewhere(store: Database) -> None:
     """Whoever can do all can make a chain that fits; it is another one."""
-    _fill(store, 9)
+    fill(store, 9)
     with Store(store.url) as opened:
         anchor = opened.verify_audit().anchor
     assert anchor.id == 10
-    _fill(store, 1)
+    fill(store, 1)
     assert _faults(store, Anchor.parse(str(anchor))) == []
     with psycopg.connect(store.url) as connection:
         connection.execute("ALTER TABLE audit_log DISABLE TRIGGER ALL")
         connection.execute("UPDATE audit_log SET who = 'cli:somebody' WHERE id = 5")
-        connection.execute(_REWRITE)
+        connection.execute(REWRITE)
     assert _faults(store) == []  # of itself it fits
     [fault] = _faults(store, anchor)
     assert "Entry 10 is not the one the anchor was taken of" in fault
 
 
 def test_a_tail_cut_off_with_its_record_is_found_by_an_anchor(store: Database) -> None:
-    _fill(store, 9)
+    fill(store, 9)
     with Store(store.url) as opened:
         anchor = opened.verify_audit().anchor
-    _tamper(
+    tamper(
         store,
         "DELETE FROM audit_log WHERE id > 8",
         "UPDATE audit_head SET id = 8, hash = (SELECT hash FROM audit_log WHERE id = 8)",
@@ -346,7 +317,7 @@ def test_a_long_transaction_keeps_nobody_waiting(store: Database) -> None:
 
 
 def test_the_commands(store: Database) -> None:
-    _fill(store, 3)
+    fill(store, 3)
 
     def run(*arguments: str) -> dict[str, Any]:
         done = CliRunner().invoke(app, ["audit", *arguments, "--store", store.url, "--json"])
@@ -363,7 +334,7 @@ def test_the_commands(store: Database) -> None:
     assert run("verify", "--anchor", verified["anchor"])["entries"] == 4
     with pytest.raises(errors.UsageError, match="NUMBER:HASH"):
         run("verify", "--anchor", "4")
-    _tamper(store, "UPDATE audit_log SET who = 'cli:someone' WHERE id = 3")
+    tamper(store, "UPDATE audit_log SET who = 'cli:someone' WHERE id = 3")
     with pytest.raises(errors.VerificationFailed, match=r"Entry 3 was altered\."):
         run("verify")
     shown = CliRunner().invoke(app, ["audit", "list", "--store", store.url])

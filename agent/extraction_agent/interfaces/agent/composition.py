@@ -4,7 +4,7 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from extraction_agent import config, errors, secrets
+from extraction_agent import config, deadlines, errors, secrets
 from extraction_agent.cache.configs import Configs
 from extraction_agent.cache.local import Local
 from extraction_agent.cache.redis import Redis
@@ -29,12 +29,13 @@ from extraction_agent.interfaces.page import routes
 from extraction_agent.jobs import Agent
 from extraction_agent.observe.host import Host
 from extraction_agent.observe.recent import Recent
-from extraction_agent.observe.samplers import Samplers
+from extraction_agent.observe.samplers import Sampler, Samplers
 from extraction_agent.observe.stored import Stored
 from extraction_agent.protect.guards import Guards
 from extraction_agent.protect.threads import Threads
 from extraction_agent.sources import open_source
 from extraction_agent.sources.protocol import Source
+from extraction_agent.store.audit_watch import AuditWatch
 from extraction_agent.store.pools import Pool
 from extraction_agent.store.store import Config, Extraction
 from extraction_agent.tuning import trial
@@ -100,7 +101,7 @@ def compose(loaded: Configuration) -> Composition:
         StorePool(pool),
         Cache(configs, close_place),
         Protection(guards),
-        Observation(Samplers(Host(), Stored(store_url))),
+        Observation(Samplers(Host(), Stored(store_url), Sampler(AuditWatch(pool), deadlines.AUDIT_EVERY))),
         Http(configuration, application, context),
         worker,  # among the last: stopped first, while whoever wants to know can still ask how far it is
         Tuning(host),
