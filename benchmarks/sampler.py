@@ -80,7 +80,7 @@ class Sampler:
             if now is None:
                 continue
             first, since, last = first or now, since or now, now
-            if now.at - since.at >= self._slot or (ended and now is not since):
+            if now.at - since.at >= (self._slot / 2 if ended else self._slot):
                 self._note(first.at, since, now)
                 since = now
         if first is not None and last is not None:
