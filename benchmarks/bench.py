@@ -1,6 +1,6 @@
 """Source and store of a benchmark: two servers on this machine, one table of ten columns, and the check of a copy."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,12 +91,12 @@ class Bench:
 
 
 @contextmanager
-def servers(bin_directory: Path | None = None) -> Iterator[Bench]:
-    """Two servers, gone at the end."""
+def servers(bin_directory: Path | None = None, *, store_settings: Mapping[str, str] | None = None) -> Iterator[Bench]:
+    """Two servers, gone at the end. store_settings: of the store's, beside SETTINGS."""
     with (
         embedded.folder() as folder,
         embedded.Server(folder / "source", SETTINGS, bin_directory) as source,
-        embedded.Server(folder / "store", SETTINGS, bin_directory) as store,
+        embedded.Server(folder / "store", {**SETTINGS, **(store_settings or {})}, bin_directory) as store,
     ):
         yield Bench(folder, source, store)
 
