@@ -1,0 +1,1 @@
+"""The acceptance of a change as one command: planning, design, testing, compliance, operations."""

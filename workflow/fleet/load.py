@@ -1,0 +1,58 @@
+"""Work for a fleet while it is changed: extractions begun at a steady pace, and questions to every agent's API."""
+
+import itertools
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from benchmarks.service import Service
+
+from extraction_agent import errors
+
+ROWS = 1000  # of the table
+CHUNK_ROWS = 250
+_ASKED = 0.05  # s between two questions to an agent: some make a slot's p95
+_BEGUN = 0.5  # s between two extractions: a share of what the old way moves on two cores, so that all of it is moved
+_END = 10.0  # s
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def at_work(agents: list[Service], source_url: str, table: str) -> Iterator[None]:
+    """Until the end of the block."""
+    definition = {"table": table, "chunk_rows": CHUNK_ROWS}
+    wanted = {"name": "work", "source_url": source_url, "definition": definition}
+    config = agents[0].ask("POST", "/api/v1/configs", wanted)["id"]
+    over = threading.Event()
+    threads = [threading.Thread(target=_ask, args=(agent, over)) for agent in agents]
+    threads.append(threading.Thread(target=_extract, args=(agents, config, over)))
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join(_END)
+
+
+def _ask(agent: Service, over: threading.Event) -> None:
+    while not over.wait(_ASKED):
+        _one(agent, "GET", "/api/v1/extractions?limit=5")
+
+
+def _extract(agents: list[Service], config: int, over: threading.Event) -> None:
+    for agent in itertools.cycle(agents):
+        if over.wait(_BEGUN):
+            return
+        _one(agent, "POST", "/api/v1/extractions", {"config_id": config})
+
+
+def _one(agent: Service, method: str, path: str, body: dict[str, int] | None = None) -> None:
+    """An agent that refuses is asked again: the fleet's own figures tell what it refused."""
+    try:
+        agent.ask(method, path, body)
+    except errors.ExtractionError as error:
+        log.debug("%s", error)

@@ -1,0 +1,81 @@
+"""A fleet on this machine, without root: source, store, three agents at work, and the inventory that leads to them."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import psycopg
+import yaml
+from benchmarks import service
+from psycopg import sql as q
+
+from extraction_agent import embedded
+from extraction_agent.store.store import Store
+from workflow import commands
+from workflow.fleet import load
+from workflow.fleet.fleet import Fleet
+
+if TYPE_CHECKING:
+    from workflow.steps import Context
+
+HOSTS = ("north", "south", "west")
+TABLE = "orders"
+_AGENT = Path(__file__).with_name("agent.py")
+_CONNECTIONS = {"max_connections": "400"}  # three hosts with the user's pool of 50 want 199
+_FILL = """
+CREATE TABLE orders AS SELECT n AS id, md5(n::text) AS customer, n % 97 AS amount FROM generate_series(1, {rows}) AS n
+"""
+
+
+@contextmanager
+def fleet(context: "Context") -> Iterator[Fleet]:
+    """Running the scenario's old profile; gone at the end of the block, its logs stay in the run's folder."""
+    place = context.folder.file("testing/fleet/hosts.yml").parent
+    with ExitStack() as stack:
+        folder = stack.enter_context(embedded.folder())
+        source = stack.enter_context(embedded.Server(folder / "source"))
+        store = stack.enter_context(embedded.Server(folder / "store", _CONNECTIONS))
+        _fill(source.url())
+        with Store(store.url(), check=False) as prepared:
+            prepared.migrate()
+        before = context.folder.profile(context.scenario.before)
+        agents = [
+            stack.enter_context(
+                service.running(
+                    place / name, store.url(), before, program=[sys.executable, _AGENT, name],
+                    state=_state(folder / name),
+                )
+            )
+            for name in HOSTS
+        ]  # fmt: skip
+        stack.enter_context(load.at_work(agents, source.url(), TABLE))
+        inventory = place / "hosts.yml"
+        inventory.write_text(yaml.safe_dump(_inventory([agent.url for agent in agents])), encoding="utf-8")
+        extractctl = str(commands.BIN / "extractctl")
+        variables = {"extraction_rollout_store_url": store.url(), "extraction_rollout_program": extractctl}
+        yield Fleet(inventory, variables, context.folder.file("testing/rollout.log"), here=True)
+
+
+def _fill(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(q.SQL(_FILL).format(rows=q.Literal(load.ROWS)))
+        connection.execute("ALTER TABLE orders ADD PRIMARY KEY (id)")
+        connection.execute("VACUUM (ANALYZE) orders")
+
+
+def _state(folder: Path) -> Path:
+    folder.mkdir(mode=0o700)
+    return folder
+
+
+def _inventory(urls: list[str]) -> dict[str, Any]:
+    here = {"ansible_connection": "local", "ansible_become": False, "ansible_python_interpreter": sys.executable}
+    ports = {name: {"extraction_agent_port": urlsplit(url).port} for name, url in zip(HOSTS, urls, strict=True)}
+    return {
+        "all": {"vars": here},
+        "extraction_store": {"hosts": {"store": {}}},
+        "extraction_agents": {"hosts": ports},
+    }

@@ -1,0 +1,187 @@
+"""Testing: the existing tests, the profile on a fleet, old against new, users, and the report that decides."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from benchmarks import machine
+
+from extraction_agent.profiles import Profile
+from extraction_agent.report import evidence
+from workflow import commands, pytest
+from workflow.folder import dumped
+from workflow.phases import compliance
+from workflow.phases.planning import MINUTES
+from workflow.steps import Context, Result, Step, failed, passed
+
+_PYTHON = str(commands.BIN / "python")
+_TESTS = 3600.0  # s
+_COMPARISON = 6 * 3600.0  # s
+_LEAST_ROWS = 20_000  # of a table of which both profiles' speed can be told
+_OFFERED, _LEAST_SECONDS = 60, 20  # s of a run under the offered load
+_LEAST_SLOTS, _LEAST_RUN = 8, 2  # of the gate's design, however short it is scaled
+_SLOTS_TO_END = 120  # that are allowed at least, so that a verdict can be reached at all
+_REPORT = 600.0  # s
+_STORED, _LEAST_STORED = 1_000_000, 100_000  # records that stand in the store before users come
+_AROUND = 900.0  # s that a load takes beyond its own minutes, at most
+
+
+def _tests(context: Context) -> Result:
+    counted = pytest.run(_tests_command(context), context.folder.file("testing/tests.log"), _TESTS)
+    context.folder.record(
+        "testing/tests.json", evidence.Tests, command=counted.command, passed=counted.passed, failed=counted.failed,
+        skipped=counted.skipped, seconds=counted.seconds,
+    )  # fmt: skip
+    if counted.failed or not counted.passed:
+        return failed(f"{counted.first or 'no test was run'}: {counted.words}", counted.command)
+    return passed(counted.words, counted.command)
+
+
+def _tests_command(context: Context) -> list[str]:
+    return pytest.words(["tests"], context.scenario.tests.select)
+
+
+def _rollout(context: Context) -> Result:
+    scenario, fleet = context.scenario, context.fleet()
+    compliance.remember_audit(context)
+    wanted = scenario.rollout
+    profile = context.folder.file("testing/rollout/profile.yml")
+    profile.write_text(dumped(_to_roll_out(context, here=fleet.here)), encoding="utf-8")
+    done = fleet.roll_out(
+        profile,
+        extraction_rollout_waves=list(wanted.waves),
+        extraction_rollout_slot_seconds=wanted.slot_seconds,
+        extraction_rollout_run_slots=max(_LEAST_RUN, round(wanted.run_slots * context.scale)),
+        extraction_rollout_baseline_slots=max(_LEAST_SLOTS, round(wanted.baseline_slots * context.scale)),
+        extraction_rollout_watch_seconds=math.ceil(scenario.watch_hours * 3600),
+        extraction_rollout_judge=str(commands.BIN / "extractctl"),
+        extraction_rollout_samples=str(context.folder.file("testing/rollout/samples")),
+    )
+    told = fleet.ask("rollout", "status")["answer"]
+    context.folder.write("testing/rollout/status.json", json.dumps(told, indent=2) + "\n")
+    where = "three agents on this machine, which are no fleet of yours" if fleet.here else "the inventory's fleet"
+    if done.status == 0 and told["state"] == "committed":
+        return passed(f"{told['profile']} was judged GO wave by wave and committed, on {where}", done.command)
+    if told.get("state") == "committed" and told.get("profile") == scenario.after:
+        fleet.changed = True
+    return failed(_why_not(told, done, scenario.after), done.command)
+
+
+def _why_not(told: dict[str, Any], done: commands.Done, profile: str) -> str:
+    """What the rollout's record says; if nothing was begun, what the play said."""
+    if told.get("profile") != profile:
+        return f"{profile} was not rolled out: {done.last_words}; nothing was changed"
+    verdicts = [f"wave {one['wave']} {one['verdict']}" for one in told["verdicts"]]
+    return (
+        f"{profile} was {told['state']} and its hosts are back: {told['reason']} "
+        f"({', '.join(verdicts) or 'before any verdict'})"
+    )
+
+
+def _to_roll_out(context: Context, *, here: bool) -> Profile:
+    """The new profile; on a fleet of this machine, whose hosts share its cores, with the scenario's wider gates."""
+    found = context.profile(context.scenario.after)
+    slots = max(_SLOTS_TO_END, round(context.scenario.rollout.slots_at_most * context.scale))
+    gates = found.gates.model_dump() | {"slots_at_most": slots}
+    if here:
+        gates |= context.scenario.rollout.here
+    return Profile.model_validate({**found.model_dump(mode="json"), "gates": gates})
+
+
+def _comparison(context: Context) -> Result:
+    _describe_machine(context)
+    log = context.folder.file("testing/comparison.log")
+    done = commands.run(_comparison_command(context), log, _COMPARISON)
+    if done.status:
+        return failed(f"old and new could not be compared: {done.last_words}", done.command)
+    return passed("old and new were measured on the same data, interleaved", done.command)
+
+
+def _comparison_command(context: Context) -> list[str]:
+    scenario = context.scenario
+    names = (scenario.before, scenario.after, *scenario.comparison.beside)
+    rows = max(_LEAST_ROWS, round(scenario.comparison.rows * context.scale))
+    seconds = max(_LEAST_SECONDS, round(_OFFERED * context.scale))
+    return [
+        *(_PYTHON, "-m", "benchmarks.ab", "--scenario", scenario.name),
+        *("--output", str(context.folder.path / "testing")),
+        *("--profiles", ",".join(str(context.folder.profile(name)) for name in names)),
+        *("--rows", str(rows), "--runs", str(scenario.comparison.runs), "--seconds", str(seconds)),
+    ]  # fmt: skip
+
+
+def _load(context: Context) -> Result:
+    """Users on the new profile in every shape, and on the old one in the first, which the report compares."""
+    context.folder.file("testing/load/x")
+    log, missed = context.folder.file("testing/load.log"), []
+    for profile, shape in _loads(context):
+        seconds = MINUTES[shape] * 60 * context.scale + _AROUND
+        done = commands.run(_load_command(context, profile, shape), log, seconds)
+        if not _load_file(context, profile, shape).is_file():
+            return failed(f"{profile} under the {shape} load was not measured: {done.last_words}", done.command)
+        if done.status:
+            missed.append(f"{profile} {shape}")
+        context.tell(f"    {profile} {shape}: {'not held' if done.status else 'held'} in {done.seconds:,.0f} s")
+    held = ", ".join(f"{profile} {shape}" for profile, shape in _loads(context) if f"{profile} {shape}" not in missed)
+    told = f"held: {held or 'none'}; not held: {', '.join(missed) or 'none'}"
+    first = f"{context.scenario.after} {context.scenario.load.shapes[0]}"
+    return failed(told) if first in missed else passed(told)
+
+
+def _loads(context: Context) -> list[tuple[str, str]]:
+    scenario = context.scenario
+    first, *_ = scenario.load.shapes
+    return [(scenario.before, first), *((scenario.after, shape) for shape in scenario.load.shapes)]
+
+
+def _load_file(context: Context, profile: str, shape: str) -> Path:
+    return context.folder.path / f"testing/load/{profile}-{shape}.json"
+
+
+def _load_command(context: Context, profile: str, shape: str) -> list[str]:
+    stored = max(_LEAST_STORED, round(_STORED * context.scale))
+    return [
+        str(commands.ROOT / "load-tests" / "run.sh"), "--profile", str(context.folder.profile(profile)),
+        "--shape", shape, "--scale", f"{context.scale:g}", "--scenario", context.scenario.name,
+        "--output", str(_load_file(context, profile, shape)), "--stored-rows", str(min(stored, _STORED)),
+    ]  # fmt: skip
+
+
+def _describe_machine(context: Context) -> None:
+    context.folder.record("testing/machine.json", evidence.Machine, **machine.describe())
+
+
+def _report(context: Context) -> Result:
+    words = [str(commands.BIN / "extractctl"), "report", str(context.folder.path)]
+    done = commands.run(words, context.folder.file("testing/report.log"), _REPORT)
+    report = context.folder.path / "report.json"
+    if not report.is_file():
+        return failed(f"there is no report: {done.last_words}", done.command)
+    return _verdict(done, report)
+
+
+def _verdict(done: commands.Done, report: Path) -> Result:
+    told = json.loads(report.read_text(encoding="utf-8"))
+    words = f"{told['verdict']}: {told['sentence']}"
+    return passed(words, done.command) if done.status == 0 else failed(words, done.command)
+
+
+STEPS = (
+    Step("tests", lambda context: commands.shown(_tests_command(context)), _tests),
+    Step(
+        "rollout",
+        lambda context: f"roll out {context.scenario.after} over {context.inventory or 'three agents made here'}: "
+        "ansible-playbook jivs.extraction.rollout, each wave judged",
+        _rollout, on_fleet=True,
+    ),
+    Step("comparison", lambda context: commands.shown(_comparison_command(context)), _comparison),
+    Step(
+        "load",
+        lambda context: "load-tests/run.sh, k6's users: "
+        + ", ".join(f"{profile} {shape}" for profile, shape in _loads(context)),
+        _load,
+    ),
+    Step("report", lambda context: commands.shown(["extractctl", "report", str(context.folder.path)]), _report,
+         always=True),
+)  # fmt: skip

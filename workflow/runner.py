@@ -1,0 +1,180 @@
+"""Phases in their order, a gate behind each, and the way back when one does not hold."""
+
+import time
+from collections.abc import Iterator
+
+from extraction_agent import errors
+from extraction_agent.model import Verdict
+from workflow import progress as states
+from workflow.phases import STEPS
+from workflow.progress import Mode, PhaseState, Progress, StepState
+from workflow.scenario import Scenario, nearest
+from workflow.steps import Context, Outcome, Result, Step, failed, not_done
+
+_ONLY_FULL = ("planning", "design")  # phases that the mode quality leaves out
+_RECORDED = ("compliance", "operations")  # phases whose steps leave a file each that says what came of them
+
+
+def plan(scenario: Scenario, mode: Mode) -> tuple[PhaseState, ...]:
+    """What is to be done. Raises UsageError for a step that there is not."""
+    for name in scenario.may_be_left:
+        if not any(name in steps for steps in STEPS.values()):
+            raise errors.UsageError(f"may_be_left names the step {name}, which there is not: {_hint(name)}")
+    return tuple(_phase(scenario, phase, mode) for phase in STEPS)
+
+
+def _phase(scenario: Scenario, phase: str, mode: Mode) -> PhaseState:
+    names: tuple[str, ...] = getattr(scenario.phases, phase)
+    for name in names:
+        if name not in STEPS[phase]:
+            raise errors.UsageError(
+                f"Scenario {scenario.name}: phases.{phase} has no step {name}: {nearest(name, list(STEPS[phase]))}"
+            )
+    if mode == "quality" and phase in _ONLY_FULL:
+        return PhaseState(name=phase, outcome="skipped", because="the mode is quality")
+    if not names:
+        return PhaseState(name=phase, outcome="skipped", because="the scenario has no step of it")
+    return PhaseState(name=phase, steps=tuple(StepState(name=name) for name in names))
+
+
+def _hint(name: str) -> str:
+    return nearest(name, [step for steps in STEPS.values() for step in steps])
+
+
+def would_do(context: Context, phases: tuple[PhaseState, ...]) -> Iterator[str]:
+    """What a run would do, line by line."""
+    for phase in phases:
+        yield f"{phase.name}{f': skipped, {phase.because}' if phase.outcome == 'skipped' else ''}"
+        for state in phase.steps:
+            step = STEPS[phase.name][state.name]
+            yield f"  {step.name}: {step.does(context)}"
+        if phase.steps:
+            yield "  gate: each of these has passed" + _may_be_left(context, phase)
+
+
+def _may_be_left(context: Context, phase: PhaseState) -> str:
+    left = [state.name for state in phase.steps if state.name in context.scenario.may_be_left]
+    return f"; {', '.join(left)} may be left if what it needs is not here" if left else ""
+
+
+class Run:
+    """One run, from wherever it is to its verdict."""
+
+    def __init__(self, context: Context, progress: Progress) -> None:
+        self._context, self._progress = context, progress
+
+    def run(self) -> Progress:
+        """Raises ExtractionError only if its state cannot be kept."""
+        if self._context.inventory is None:
+            self._forget_fleet()
+        with self._context.resources:
+            for number, phase in enumerate(self._progress.phases):
+                if phase.outcome not in ("passed", "skipped") and not self._phase_passed(number):
+                    self._take_back()
+                    return self._progress
+            left = [
+                f"{phase.name}.{state.name}"
+                for phase in self._progress.phases
+                for state in phase.steps
+                if state.outcome is Outcome.NOT_DONE
+            ]
+            because = "every gate has been passed" + (f"; not done: {', '.join(left)}" if left else "")
+            self._note(verdict=Verdict.GO, because=because, taken_back="")
+        return self._progress
+
+    def _forget_fleet(self) -> None:
+        """A fleet of this machine ended with the run that made it: what was done to it is to be done again."""
+        phases = tuple(
+            phase.model_copy(
+                update={
+                    "outcome": "pending",
+                    "steps": tuple(
+                        StepState(name=state.name) if STEPS[phase.name][state.name].on_fleet else state
+                        for state in phase.steps
+                    ),
+                }
+            )
+            if any(STEPS[phase.name][state.name].on_fleet for state in phase.steps) and phase.outcome != "skipped"
+            else phase
+            for phase in self._progress.phases
+        )
+        self._note(phases=phases)
+
+    def _phase_passed(self, number: int) -> bool:
+        phase = self._progress.phases[number]
+        self._note_phase(number, outcome="running", because="")
+        self._context.tell(f"{phase.name}")
+        stopped: StepState | None = None
+        for at, state in enumerate(phase.steps):
+            step = STEPS[phase.name][state.name]
+            if state.outcome is Outcome.PASSED and not step.always:
+                self._context.tell(f"  {step.name}: passed before")
+                continue
+            if stopped is not None and not step.always:
+                continue
+            done = self._done(number, at, step)
+            if not self._holds(done):
+                stopped = stopped or done
+        if stopped is None:
+            self._note_phase(number, outcome="passed")
+            return True
+        because = f"{stopped.name}: {stopped.because}"
+        self._note_phase(number, outcome="failed", because=because)
+        verdict = Verdict.INCONCLUSIVE if stopped.outcome is Outcome.NOT_DONE else Verdict.NO_GO
+        self._note(verdict=verdict, because=f"the gate of {phase.name} does not hold: {because}")
+        return False
+
+    def _holds(self, state: StepState) -> bool:
+        return state.outcome is Outcome.PASSED or (
+            state.outcome is Outcome.NOT_DONE and state.name in self._context.scenario.may_be_left
+        )
+
+    def _done(self, number: int, at: int, step: Step) -> StepState:
+        """Do a step, and keep what came of it."""
+        phase = self._progress.phases[number]
+        self._context.tell(f"  {step.name}: {step.does(self._context)} …")
+        begun = time.monotonic()
+        result = self._result(step)
+        if phase.name in _RECORDED:
+            step.record(self._context, phase.name, result)
+        state = StepState(
+            name=step.name, outcome=result.outcome, because=result.because, seconds=round(time.monotonic() - begun, 1)
+        )
+        self._context.tell(f"  {step.name}: {state.outcome} in {state.seconds:,.0f} s; {state.because}")
+        self._note_phase(number, steps=(*phase.steps[:at], state, *phase.steps[at + 1 :]))
+        return state
+
+    def _result(self, step: Step) -> Result:
+        try:
+            return step.run(self._context)
+        except errors.UsageError as error:  # it could not even begin
+            return not_done(str(error))
+        except (errors.ExtractionError, OSError) as error:
+            return failed(str(error))
+
+    def _take_back(self) -> None:
+        """What a rollout has committed, since a gate behind it does not hold. What it has not, it took back itself."""
+        fleet = self._context.made
+        if fleet is None or not fleet.changed:
+            return
+        self._context.tell("the fleet is taken back …")
+        try:
+            done = fleet.take_back()
+            told = (
+                f"the fleet was taken back in {done.seconds:.0f} s"
+                if done.status == 0
+                else f"THE FLEET COULD NOT BE TAKEN BACK: {done.last_words}"
+            )
+        except errors.ExtractionError as error:
+            told = f"THE FLEET COULD NOT BE TAKEN BACK: {error}"
+        self._context.tell(told)
+        self._note(taken_back=told)
+
+    def _note(self, **changes: object) -> None:
+        self._progress = self._progress.model_copy(update=changes)
+        states.save(self._context.folder, self._progress)
+
+    def _note_phase(self, number: int, **changes: object) -> None:
+        phases = list(self._progress.phases)
+        phases[number] = phases[number].model_copy(update=changes)
+        self._note(phases=tuple(phases))
