@@ -77,9 +77,8 @@ def past(stored_rows: int) -> Asked:
     return Asked(extractions // _PER_CONFIG, extractions)
 
 
-def prepare(bench: b.Bench, profiles: Sequence[Profile], stored_rows: int, small_rows: int) -> list[Side]:
-    """Fill a store and copy it for each profile, with the indexes that the profile names; cut a small source table."""
-    _cut(bench, small_rows)
+def prepare(bench: b.Bench, profiles: Sequence[Profile], stored_rows: int) -> list[Side]:
+    """Fill a store and copy it for each profile, with the indexes that the profile names."""
     url = b.make_template(bench, _TEMPLATE)
     with Store(url, check=False) as store:
         store.migrate()
@@ -102,20 +101,26 @@ def prepare(bench: b.Bench, profiles: Sequence[Profile], stored_rows: int, small
     return [_side(bench, profile) for profile in profiles]
 
 
-def _cut(bench: b.Bench, rows: int) -> None:
-    b.run(bench.source_url, "DROP TABLE IF EXISTS offered")
+def cut(bench: b.Bench, table: str, rows: int) -> None:
+    """A table of the source with the first rows of the large one."""
+    name = q.Identifier(table)
     with psycopg.connect(bench.source_url, autocommit=True) as connection:
-        connection.execute(
-            q.SQL("CREATE TABLE offered AS SELECT * FROM item WHERE id <= {}").format(q.Literal(min(rows, bench.rows)))
-        )
-    b.run(bench.source_url, "ALTER TABLE offered ADD PRIMARY KEY (id)", "VACUUM (FREEZE, ANALYZE) offered")
+        for statement in (
+            q.SQL("DROP TABLE IF EXISTS {}").format(name),
+            q.SQL("CREATE TABLE {} AS SELECT * FROM item WHERE id <= {}").format(name, q.Literal(rows)),
+            q.SQL("ALTER TABLE {} ADD PRIMARY KEY (id)").format(name),
+            q.SQL("VACUUM (FREEZE, ANALYZE) {}").format(name),
+        ):
+            connection.execute(statement)
 
 
 def _side(bench: b.Bench, profile: Profile) -> Side:
     database = f"store_{profile.name}"
     with psycopg.connect(bench.store.url(), autocommit=True) as connection:
         connection.execute(
-            q.SQL("CREATE DATABASE {} TEMPLATE {}").format(q.Identifier(database), q.Identifier(_TEMPLATE))
+            q.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
+                q.Identifier(database), q.Identifier(_TEMPLATE)
+            )
         )
     url = bench.store.url(database)
     with psycopg.connect(url, autocommit=True) as connection:

@@ -1,0 +1,1 @@
+"""What each optimization brought, one at a time: `python -m benchmarks.one_by_one --help`."""
