@@ -97,7 +97,7 @@ def _circumstances(report: Report) -> Iterator[str]:
     rounds = min((len(several) for group in report.groups for several in group.turns.values()), default=0)
     rows = f"{report.rows:,} rows for what streams, {report.slow_rows:,} for what goes row by row"
     yield f"- {rounds} rounds in rotating order, a daemon of its own for each turn; {rows}."
-    yield f"- {report.stored_rows:,} records stand in the store. Users ask for {report.seconds:g} s a time. {report.cache}"
+    yield f"- {report.stored_rows:,} records in each store. Users ask for {report.seconds:g} s a time. {report.cache}"
     yield "- Medians of the rounds; below each the change against the first line, from pairs within a round. **Bold**:"
     yield "  the interval of 95 %, of all lines of the column together, shows it."
 

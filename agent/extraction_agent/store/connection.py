@@ -25,6 +25,7 @@ _STATEMENTS_OF = {
     ),
     "list": ("audit_entries", "chunks", "configs", "counts", "summaries", "tokens"),
     "queue": ("complete_extractions", "drop_jobs", "orphaned_chunks"),
+    "records": ("extent",),
 }  # fmt: skip
 _CLASS_OF = {statement: class_ for class_, statements in _STATEMENTS_OF.items() for statement in statements}
 

@@ -13,6 +13,7 @@ from psycopg import sql as q
 
 from extraction_agent import sql
 from extraction_agent.model import Format
+from extraction_agent.observe import metrics
 from extraction_agent.store.connection import StoreConnection
 from extraction_agent.store.rows import Extraction
 
@@ -60,7 +61,8 @@ class Records(StoreConnection):
         while place.read < total and place.block < blocks and place.block - first < _MOST_BLOCKS:
             end = min(place.block + width, blocks)
             before = len(found)
-            with self._errors(), closing(self._window(extraction, place, end, limit - before)) as window:
+            window = self._window(extraction, place, end, limit - before)
+            with self._errors(), metrics.QUERY_SECONDS.labels("records").time(), closing(window):
                 for text, block, offset in window:
                     found.append(text)
                     size += len(text)
