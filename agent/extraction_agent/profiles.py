@@ -327,7 +327,7 @@ def explain(error: ValidationError, model: type[Strict]) -> str:
 
 def _keys_at(model: type[Strict], path: tuple[int | str, ...]) -> list[str]:
     for part in path:
-        if isinstance(part, str):  # else a place in the list that was named before
+        if isinstance(part, str) and part in model.model_fields:  # else a place in what was named before
             annotation = model.model_fields[part].annotation
             model = next(one for one in (annotation, *get_args(annotation)) if _is_model(one))
     return list(model.model_fields)

@@ -25,6 +25,7 @@ class Part(Strict):
     unit: Unit
     before: Figure | None
     after: Figure | None
+    change: Figure | None
     held: Figure | None
     outcome: Outcome
     because: str
@@ -231,9 +232,13 @@ class _Criteria:
         given = floor in (self._run.raw[folder.SCENARIO].get("floors") or {})
         of = pointer(folder.SCENARIO, "floors", floor) if given else ""
         unit = unit or (after.unit if after else _UNITS.get(floor, ""))
-        return _judged(what, sign, limit, of, unit, before, after, held, lack)
+        change = None
+        if before and after and floor not in _SET_UP and len(before.of) == len(after.of) == 1:
+            change = self._figures.take("medians' increase", *before.of, *after.of, unit="increase")
+        return _judged(what, sign, limit, of, unit, before, after, held, lack, change)
 
 
+_SET_UP = ("load_users", "load_seconds")  # what was done, not what came of it
 _UNITS: dict[str, Unit] = {  # where nothing was measured that has one
     "throughput_records_per_minute": "records/min",
     "p95_seconds": "s",
@@ -260,6 +265,7 @@ def _judged(
     after: Figure | None,
     held: Figure | None,
     lack: str,
+    change: Figure | None = None,
 ) -> Part:
     outcome: Outcome
     if held is None:
@@ -269,6 +275,6 @@ def _judged(
     else:
         outcome, because = "fails", f"{held.shown} is not {sign} {shown(limit, unit)}."
     return Part(
-        what=what, sign=sign, limit=limit, limit_of=limit_of, unit=unit, before=before, after=after, held=held,
-        outcome=outcome, because=because,
+        what=what, sign=sign, limit=limit, limit_of=limit_of, unit=unit, before=before, after=after, change=change,
+        held=held, outcome=outcome, because=because,
     )  # fmt: skip

@@ -41,7 +41,7 @@ class Figures:
     def take(self, how: How, *of: str, unit: Unit) -> Figure | None:
         """None where a file or a value is missing."""
         lists = [self.values(pointer) for pointer in of]
-        if not all(lists):
+        if not all(lists) and how != "count":
             return None
         value = _COMPUTE[how](lists)
         return Figure(value=value, unit=unit, how=how, of=of) if math.isfinite(value) else None
@@ -113,19 +113,8 @@ _COMPUTE: dict[How, Callable[[list[list[float]]], float]] = {
 
 def shown(value: float, unit: Unit) -> str:
     """Four digits at most, in the unit that a person would choose."""
-    if unit == "share":
-        return f"{_short(100 * value)} %"
-    if unit == "hours":
-        return f"{_short(value)} h"
-    if unit == "increase":
-        return f"{100 * value:+,.1f} %"
-    if unit == "times":
-        return f"{_short(value)} times"
-    if unit == "bytes":
-        return _size(value)
-    if unit in ("s", "s/record"):
-        return _duration(value) + ("" if unit == "s" else " a record")
-    return f"{_short(value)} {unit}".rstrip()
+    words = _WORDS.get(unit)
+    return words(value) if words else f"{_short(value)} {unit}".rstrip()
 
 
 def _size(value: float) -> str:
@@ -146,3 +135,14 @@ def _short(value: float) -> str:
     if value == 0 or abs(value) >= 100 or float(value).is_integer():
         return f"{value:,.0f}"
     return f"{value:.3g}"
+
+
+_WORDS: dict[Unit, Callable[[float], str]] = {
+    "share": lambda value: f"{_short(100 * value)} %",
+    "increase": lambda value: f"{100 * value:+,.1f} %" if value < 1 else f"{_short(1 + value)} times",
+    "times": lambda value: f"{_short(value)} times",
+    "hours": lambda value: f"{_short(value)} h",
+    "bytes": _size,
+    "s": _duration,
+    "s/record": lambda value: f"{_duration(value)} a record",
+}

@@ -80,17 +80,17 @@ def read(path: Path) -> Folder:
     """Everything in the folder. Raises UsageError for what cannot be read or does not belong together."""
     if not path.is_dir():
         raise errors.UsageError(f"There is no run folder {path}: give the folder that an acceptance run has written.")
-    scenario, described = _scenario(path / SCENARIO)
+    described, raw_scenario = scenario(path / SCENARIO)
     found: dict[str, evidence.Sourced] = {}
-    raw: dict[str, Any] = {SCENARIO: described}
+    raw: dict[str, Any] = {SCENARIO: raw_scenario}
     for name, model in _candidates(path):
         content, told = _json(path / name)
         if model is evidence.Check and not (isinstance(content, dict) and content.get("kind") == "check"):
             continue  # a document of another kind
         one = _validated(name, told, model)
-        if one.scenario != scenario.name:
+        if one.scenario != described.name:
             raise errors.UsageError(
-                f"{path / name} is of the scenario “{one.scenario}”, {SCENARIO} of “{scenario.name}”: a report is of "
+                f"{path / name} is of the scenario “{one.scenario}”, {SCENARIO} of “{described.name}”: a report is of "
                 "one scenario. Measure again, or take the file out."
             )
         if isinstance(one, evidence.Load) and load_name(one.profile, one.shape) != name:
@@ -99,7 +99,7 @@ def read(path: Path) -> Folder:
                 f"{load_name(one.profile, one.shape)}."
             )
         found[name], raw[name] = one, content
-    return Folder(scenario, found, raw, list(_files(path)))
+    return Folder(described, found, raw, list(_files(path)))
 
 
 def _candidates(path: Path) -> Iterator[tuple[str, type[evidence.Sourced]]]:
@@ -113,7 +113,8 @@ def _candidates(path: Path) -> Iterator[tuple[str, type[evidence.Sourced]]]:
             yield file.relative_to(path).as_posix(), evidence.Check
 
 
-def _scenario(file: Path) -> tuple[evidence.Scenario, Any]:
+def scenario(file: Path) -> tuple[evidence.Scenario, Any]:
+    """What the report needs of scenario.yml, and all of it. Raises UsageError."""
     try:
         described = yaml.safe_load(_text(file))
     except yaml.YAMLError as error:

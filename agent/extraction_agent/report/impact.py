@@ -47,8 +47,8 @@ def impact(run: folder.Folder) -> Impact:
     assert won is not None
     said = "less" if won.value >= 0 else "more"
     because = (
-        f"Since {changed} the jobs of {len(both)} config{'s' * (len(both) > 1)} took {abs(won.value):,.2f} hours {said} "
-        "than as many would have at the median before."
+        f"Since {changed} the jobs of {len(both)} config{'s' * (len(both) > 1)} took {abs(won.value):,.2f} hours "
+        f"{said} than as many would have at the median before."
     )
     return Impact(because=because, jobs=tuple(jobs), hours_won=won)
 

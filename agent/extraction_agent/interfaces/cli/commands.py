@@ -20,6 +20,7 @@ _FILES = {
     "prune": "prune",
     "benchmark": "benchmark",
     "judge": "judge",
+    "report": "report",
     "demo": "demo",
 }
 _GROUPS = {
