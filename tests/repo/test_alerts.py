@@ -83,6 +83,13 @@ def test_each_page_has_its_alert() -> None:
     assert {page.stem for page in _RUNBOOKS.glob("*.md")} == set(_ALERTS)
 
 
+def test_the_role_finds_what_its_variables_replace() -> None:
+    defaults = yaml.safe_load((_ROOT / "roles" / "monitoring" / "defaults" / "main.yml").read_text(encoding="utf-8"))
+    text = _RULES_FILE.read_text(encoding="utf-8")
+    assert text.count(str(defaults["extraction_monitoring_watermark_lag_seconds"])) == 1
+    assert text.count(defaults["extraction_monitoring_runbooks"]) == len(_ALERTS)
+
+
 @pytest.mark.parametrize("alert", _ALERTS)
 def test_each_alert_is_tried(alert: str) -> None:
     tried = _tried()
