@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import bench as b
-from benchmarks import facts, machine, report
+from benchmarks import facts, history, machine, report
 from benchmarks.contestants import json_field, old_way_field, typed_field
 from benchmarks.contestants.protocol import Contestant
 from benchmarks.contestants.python_peers import install
@@ -16,6 +16,7 @@ from benchmarks.rounds import measure
 
 _ROOT = Path(__file__).parents[1]
 _PAGE = _ROOT / "docs" / "benchmarks.md"
+_HISTORY = _ROOT / "benchmarks" / "results" / "history.jsonl"  # of the smoke
 _SMOKE_ROWS = 2_000_000  # a process start is then a small part of either
 _SMOKE_RUNS = 3
 _SMOKE_LEAST = 0.5  # × psql: room for a noisy machine, none for a relay that has become slow
@@ -30,7 +31,7 @@ def main() -> int:
         shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]]),
     )
     if options.smoke:
-        return _smoke()
+        return _smoke(options.history)
     not_installed = None if options.no_install else install()
     with b.servers(options.bin_directory) as bench:
         if options.format in ("typed", "both"):
@@ -74,8 +75,8 @@ def _facts(bench: b.Bench, found: report.Report, options: argparse.Namespace) ->
         found.facts[f"A value of 50 MB among 200,000 rows, {kind}"] = facts.large_value(bench, kind, _tell)
 
 
-def _smoke() -> int:
-    """For CI: ours and psql only; 1 if ours is far slower than it should be."""
+def _smoke(kept: Path) -> int:
+    """For CI: ours and psql only; 1 if ours is far slower than it should be. kept: its history."""
     with b.servers() as bench:
         bench.fill(_SMOKE_ROWS)
         results = measure(bench, typed_field(None)[:2], _SMOKE_RUNS, _tell)
@@ -84,7 +85,10 @@ def _smoke() -> int:
     if found[0] is None or found[1] is None:
         return 1
     ratio = found[1]["ratio"]
-    _tell(f"ours is {ratio:.2f} × {results[1].name} (at least {_SMOKE_LEAST} is asked)")
+    _tell(f"ours is {ratio:.2f} × {results[1].name} (at least {_SMOKE_LEAST} is asked; {history.told(kept)})")
+    told = {"machine": machine.describe(), "rows": _SMOKE_ROWS, "least": _SMOKE_LEAST, "ratio": ratio}
+    seconds = {result.name: [round(run.seconds, 3) for run in result.runs] for result in results}
+    history.add(kept, told | {"seconds": seconds})
     return 0 if ratio >= _SMOKE_LEAST else 1
 
 
@@ -112,6 +116,7 @@ def _options() -> argparse.Namespace:
     add("--no-install", action="store_true", help="do not install the peers from PyPI into .venv-bench")
     add("--bin-directory", type=Path, help="a PostgreSQL's bin directory for both servers; the embedded 18 without")
     add("--smoke", action="store_true", help=f"for CI: ours beside psql only; 1 if below {_SMOKE_LEAST} of its speed")
+    add("--history", type=Path, default=_HISTORY, help="of the smoke: a file that each run of it adds a line to")
     return parser.parse_args()
 
 
