@@ -77,12 +77,13 @@ def _changes(given: list[str]) -> list[tuple[str, str]]:
 
 
 def _scale(text: str) -> float:
+    over, _, under = text.partition("/")
     try:
-        value = float(text)
-    except ValueError:
+        value = float(over) / float(under or 1)
+    except (ValueError, ZeroDivisionError):
         value = 0.0
     if not 0 < value <= _MOST_SCALE:
-        raise argparse.ArgumentTypeError(f"a number above 0, to {_MOST_SCALE:g}; 1 is the user's minutes")
+        raise argparse.ArgumentTypeError(f"a number above 0, to {_MOST_SCALE:g}, as 1/30; 1 is the user's minutes")
     return value
 
 

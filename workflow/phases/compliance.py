@@ -9,6 +9,7 @@ from workflow.steps import Context, Result, Step, failed, not_done, passed
 
 TOOLS = commands.ROOT / ".venv-compliance"
 ANCHOR = "compliance/audit-before.txt"  # the log's last entry before the change, as NUMBER:HASH
+ROLLED_OUT = "testing/rollout/status.json"  # what the store says of the rollout
 _BASELINES = commands.ROOT / "workflow" / "baselines"
 _CODE = ["agent", "plugins", "workflow"]
 _SECONDS = 900.0
@@ -37,7 +38,9 @@ def _audit(context: Context) -> Result:
     answer = found["answer"]
     if answer.get("faults") or found["status"]:
         return failed(found["sentence"], command, **answer)
-    actions = [entry["action"] for entry in fleet.ask("audit", "list", "--limit", "1000")["answer"]["entries"]]
+    rolled_out = json.loads((context.folder.path / ROLLED_OUT).read_text(encoding="utf-8"))
+    entries = fleet.ask("audit", "list", "--object", f"rollout {rolled_out['rollout_id']}")["answer"]["entries"]
+    actions = [entry["action"] for entry in entries]
     if "rollout.committed" not in actions:
         return failed("the audit log has no entry of the rollout that was committed", command, **answer)
     return passed(

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
-
 from extraction_agent.profiles import Profile
 from extraction_agent.report import evidence
 from workflow import commands, pytest
@@ -59,7 +58,7 @@ def _rollout(context: Context) -> Result:
         extraction_rollout_samples=str(context.folder.file("testing/rollout/samples")),
     )
     told = fleet.ask("rollout", "status")["answer"]
-    context.folder.write("testing/rollout/status.json", json.dumps(told, indent=2) + "\n")
+    context.folder.write(compliance.ROLLED_OUT, json.dumps(told, indent=2) + "\n")
     where = "three agents on this machine, which are no fleet of yours" if fleet.here else "the inventory's fleet"
     if done.status == 0 and told["state"] == "committed":
         return passed(f"{told['profile']} was judged GO wave by wave and committed, on {where}", done.command)
