@@ -2,9 +2,9 @@
 
 .venv/bin/python -m benchmarks.source_guard [--rounds 5] [--rows 2500000] [--script tpcb-like|select-only] [--together]
 
-A source is a machine of its own, which shares neither cores nor disk with the store and with us: here the source and
-pgbench have the first half of the cores and files in memory, the store and the agent the other half and the disk.
---together: all of them share all.
+A source is a machine of its own, which shares neither cores nor disk with the store and with us. Here the source has
+files in memory, and the store and the agent run in the scheduler's idle class: on what the source and pgbench leave.
+Needs root, for the server to come back from that class. --together: all of them share all.
 
 Every round, one after the other: the extraction alone; pgbench before, beside and after an extraction with the guard;
 the same without it; and an extraction with it from whose midst pgbench is stopped. Medians of the rounds are printed.
@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -53,7 +53,7 @@ class Place:
     folder: Path
     rows: int
     script: str
-    cores: tuple[set[int], set[int]]  # of the source and its clients, of the rest
+    together: bool  # the store and the agent share cores and disk with the source
     rate: float = 0.0
 
     def prepare(self, scale: int) -> None:
@@ -68,7 +68,7 @@ class Place:
     def _pgbench(self, *arguments: str) -> "subprocess.Popen[str]":
         address = ["-h", "127.0.0.1", "-p", str(self.source.port), "-U", "postgres"]
         return subprocess.Popen(
-            [*on_cores(self.cores[0]), self.source.bin / "pgbench", *address, *arguments, "postgres"],
+            [self.source.bin / "pgbench", *address, *arguments, "postgres"],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=self.folder,
             start_new_session=True,  # the scheduler shares the cores among sessions: clients are elsewhere
         )  # fmt: skip
@@ -150,13 +150,12 @@ class Extraction:
         url = place.store.url(self._name)
         subprocess.run([EXTRACTCTL, "store", "init", "--store", url], check=True, capture_output=True)
         self.begun = time.time()
-        self._process = subprocess.Popen(
-            [*on_cores(place.cores[1]), EXTRACTCTL,
-             "extract", place.source.url(), "--table", "moved", "--store", url, "--format", format_,
-             "--profile", str(profile_file), "--json"],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            start_new_session=True,
-        )  # fmt: skip
+        with elsewhere(not place.together):
+            self._process = subprocess.Popen(
+                [EXTRACTCTL, "extract", place.source.url(), "--table", "moved", "--store", url, "--format", format_,
+                 "--profile", str(profile_file), "--json"],
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+            )  # fmt: skip
 
         self.running.add(self._process)
 
@@ -186,17 +185,11 @@ class Extraction:
 @contextmanager
 def place(rows: int, script: str, *, together: bool, scale: int = 10) -> Iterator[Place]:
     settings = {"shared_buffers": "'256MB'", "max_wal_size": "'8GB'", "checkpoint_timeout": "'30min'"}
-    everything = sorted(os.sched_getaffinity(0))
-    half = len(everything) // 2
-    cores = (set(everything), set(everything)) if together else (set(everything[:half]), set(everything[half:]))
-    with (
-        embedded.folder() as folder,
-        embedded.folder() if together else memory() as fast,
-        on(cores[0]), embedded.Server(fast / "source", {**settings, "shared_buffers": "'1GB'"}) as source,
-        on(cores[1]), embedded.Server(folder / "store", settings) as store,
-        on(set(everything)),
-    ):  # fmt: skip
-        made = Place(source, store, folder, rows, script, cores)
+    with embedded.folder() as folder, embedded.folder() if together else memory() as fast, ExitStack() as running:
+        source = running.enter_context(embedded.Server(fast / "source", {**settings, "shared_buffers": "'1GB'"}))
+        with elsewhere(not together):
+            store = running.enter_context(embedded.Server(folder / "store", settings))
+        made = Place(source, store, folder, rows, script, together)
         made.prepare(scale)
         try:
             yield made
@@ -205,16 +198,15 @@ def place(rows: int, script: str, *, together: bool, scale: int = 10) -> Iterato
                 left.kill()
 
 
-def on_cores(cores: set[int]) -> list[str]:
-    """The words before a command that keep it there."""
-    return ["taskset", "--cpu-list", ",".join(map(str, sorted(cores)))]
-
-
 @contextmanager
-def on(cores: set[int]) -> Iterator[None]:
-    """What is started from now on runs on these cores."""
-    os.sched_setaffinity(0, cores)
-    yield
+def elsewhere(wanted: bool) -> Iterator[None]:
+    """What is started inside runs on time that nothing else wants."""
+    if wanted:
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 @contextmanager

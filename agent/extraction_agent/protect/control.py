@@ -26,7 +26,7 @@ _DOUBT = 0.7  # standard errors of what a share costs that are added to it: nois
 _OUTLIER = 4  # times the median without us: what is longer counts as this long
 
 FLOOR = 0.05  # of one chunk: never quite nothing, or a chunk in flight would hold its snapshot for ever
-BEGIN = 0.25  # while others are at work and nothing is known
+BEGIN = 0.1  # while others are at work and nothing is known
 
 
 @dataclass(frozen=True, slots=True)
