@@ -31,12 +31,13 @@ _FILL: tuple[LiteralString, ...] = (
     """
     INSERT INTO extraction_configs (name, source_type, source_url, definition)
     SELECT 'past-' || n, (ARRAY['postgresql', 'postgresql', 'mysql', 'sqlite'])[1 + n %% 4],
-           'postgresql://reader@127.0.0.1:1/none', %(definition)s
+           'postgresql://reader@127.0.0.1:1/none', %(definition)s::jsonb
     FROM generate_series(1, %(configs)s) AS n
     """,
     """
     INSERT INTO extractions (config_id, status, created_at, started_at, finished_at, plan, profile, target)
-    SELECT 1 + n %% %(configs)s, 'succeeded', at, at, at + interval '2 seconds', %(plan)s, '{}', 'extraction_data'
+    SELECT 1 + n %% %(configs)s, 'succeeded', at, at, at + interval '2 seconds', %(plan)s::jsonb, '{}',
+           'extraction_data'
     FROM generate_series(1, %(extractions)s) AS n,
          LATERAL (SELECT now() - (%(extractions)s - n) * interval '10 minutes' AS at) AS moment
     """,

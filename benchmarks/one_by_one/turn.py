@@ -3,12 +3,14 @@
 import asyncio
 import math
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from benchmarks import bench as b
 from benchmarks import service, sides, users
+from benchmarks.scraped import counts
 from benchmarks.service import Service
 from benchmarks.sides import Side
 from benchmarks.users import Answers, Asked, share
@@ -18,6 +20,7 @@ from extraction_agent.judge.measures import THROUGHPUT, Measure
 
 CROWD = 100  # users
 THOUGHT = 1.0  # s between two requests of one
+_PATIENCE = 30.0  # s for a cache to be in use
 SLOW = "slow"  # the table that the old way copies: as many rows as take it some seconds
 
 BESIDE_P95 = Measure("p95 of 100 users beside an extraction", "s", 1, relative=True, pooled=False)
@@ -58,6 +61,8 @@ def turn(bench: b.Bench, side: Side, asked: Asked, seconds: float, redis_url: st
         made.figures[CPU.name] = (watch.agent_cpu + watch.source_cpu + watch.store_cpu) / moved.rows * 1e6
         sides.rest(bench, side, [moved.extraction_id])
 
+        if side.profile.settings.cache.enabled:
+            _until_cached(daemon)
         with Watch(daemon, bench) as reading:
             alone = asyncio.run(users.use(daemon, asked, 1, 0.0, seconds / 2, ("config",)))
         made.cache_hits = reading.last.counts.cache_hits - reading.first.counts.cache_hits
@@ -81,6 +86,16 @@ def turn(bench: b.Bench, side: Side, asked: Asked, seconds: float, redis_url: st
     if any(math.isnan(figure) for figure in made.figures.values()):
         raise errors.ExtractionError(f"Under {side.name} users were answered nothing: {made.failed or made.refused}.")
     return made
+
+
+def _until_cached(daemon: Service) -> None:
+    """An agent begins to use a cache some seconds after it has found it unused."""
+    deadline = time.monotonic() + _PATIENCE
+    while not counts(daemon.metrics()).cache_hits:
+        if time.monotonic() > deadline:
+            raise errors.ExtractionError(f"The daemon has not used its cache within {_PATIENCE:g} s.")
+        daemon.ask("GET", "/api/v1/configs/1")
+        time.sleep(0.1)
 
 
 @contextmanager
