@@ -78,8 +78,9 @@ def past(stored_rows: int) -> Asked:
     return Asked(extractions // _PER_CONFIG, extractions)
 
 
-def prepare(bench: b.Bench, profiles: Sequence[Profile], stored_rows: int) -> list[Side]:
-    """Fill a store and copy it for each profile, with the indexes that the profile names."""
+def prepare(bench: b.Bench, profiles: Sequence[Profile], stored_rows: int, small_rows: int) -> list[Side]:
+    """Fill a store and copy it for each profile, with the indexes that the profile names; cut the source's SMALL."""
+    cut(bench, SMALL, small_rows)
     url = b.make_template(bench, _TEMPLATE)
     with Store(url, check=False) as store:
         store.migrate()

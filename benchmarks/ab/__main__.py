@@ -41,8 +41,7 @@ def _compare(chosen: list[profiles.Profile], options: argparse.Namespace) -> Non
     with b.servers(store_settings=sides.STORE_SETTINGS) as bench:
         _tell(f"{options.rows:,} rows at the source, {stored:,} records in each profile's store …")
         bench.fill(options.rows)
-        sides.cut(bench, sides.SMALL, min(offered.rows_each(options.offered), options.rows))
-        several = sides.prepare(bench, chosen, stored)
+        several = sides.prepare(bench, chosen, stored, offered.rows_each(options.offered))
         runs = full_load(bench, several, options.runs, _tell)
         writer.throughput(runs, options.rows)
         main_queries = {side.name: plans.timed(side.store_url, asked, _CALLS) for side in several}

@@ -54,10 +54,9 @@ def _measure(options: argparse.Namespace) -> Report:
         report.alone += alone.writing(bench, options.slow_rows, options.runs)
         report.alone += alone.source_index(bench, options.runs)
         _tell("reading, writing and a source's index by themselves: measured")
-        sides.cut(bench, sides.SMALL, min(_WARM, options.rows))
         sides.cut(bench, SLOW, options.slow_rows)
         every = [one.profile for _, variants, _ in groups for one in variants]
-        prepared = {side.name: side for side in sides.prepare(bench, every, options.stored_rows)}
+        prepared = {side.name: side for side in sides.prepare(bench, every, options.stored_rows, _WARM)}
         report.queries["without"] = plans.timed(prepared["baseline"].store_url, asked, _CALLS)
         report.queries["with"] = plans.timed(prepared["optimized"].store_url, asked, _CALLS)
         report.groups += [_group(title, variants) for title, variants, _ in groups]
