@@ -125,7 +125,10 @@ def history() -> Content:
                 "before": {"succeeded": jobs(1, 10, 21_600, 22_000, 21_000), "failed": jobs(9, 11, 300)},
                 "after": {"succeeded": jobs(20, 21, 700, 720), "failed": []},
             },
-            "items/new": {"before": {}, "after": {"succeeded": jobs(30, 22, 60), "failed": []}},
+            "items/new": {
+                "before": {"succeeded": [], "failed": []},
+                "after": {"succeeded": jobs(30, 22, 60), "failed": []},
+            },
         },
     }  # fmt: skip
 

@@ -135,7 +135,7 @@ def test_a_shorter_load_is_held_against_a_shorter_floor_and_is_told(tmp_path: Pa
     for side in ("baseline", "optimized"):
         files[f"testing/load/{side}-steady.json"] |= {"scale": 1 / 15, "seconds": 120.2}
     report = made(tmp_path, files)
-    (lasted,) = [part for part in report.lines[7].parts if part.what.startswith("for so long")]
+    (lasted,) = [part for part in report.lines[7].parts if part.what.startswith("for how long")]
     assert (lasted.outcome, lasted.floor) == ("holds", "≥ 2 min")
     assert "the user's minutes times 0.0667" in lasted.what
     assert any("0.0667 of the user's time" in one.text for one in report.risks)

@@ -58,7 +58,7 @@ def test_one_round_tells_nothing(tmp_path: Path) -> None:
     report = made(tmp_path, files)
     throughput = _one(report.regressions, "throughput")
     assert (throughput.outcome, throughput.change) == ("no data", None)
-    assert throughput.because == "One of rounds cannot tell how much it varies: measure more."
+    assert throughput.because == "One round cannot tell how much it varies: measure more."
     assert report.verdict is Verdict.INCONCLUSIVE
 
 

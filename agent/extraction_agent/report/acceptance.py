@@ -32,7 +32,8 @@ class Part(Strict):
 
     @property
     def floor(self) -> str:
-        return f"{self.sign} {shown(self.limit, self.unit)}"
+        none = self.sign == "≤" and self.limit == 0
+        return "none" if none else f"{self.sign} {shown(self.limit, self.unit)}"
 
 
 class Line(Strict):
@@ -124,8 +125,8 @@ class _Criteria:
         lack = self._lack(name)
         scale = load.scale if load else 1.0
         parts = (
-            self._part("at once", "≥", "load_users", *users, users[1], lack),
-            self._part(_scaled("for so long", scale), "≥", "load_seconds", *seconds, seconds[1], lack, scale),
+            self._part("users at once", "≥", "load_users", *users, users[1], lack),
+            self._part(_scaled("for how long", scale), "≥", "load_seconds", *seconds, seconds[1], lack, scale),
             self._part("requests not served", "≤", "error_rate", *unserved, unserved[1], lack),
         )
         if load is None or not load.aborted:
@@ -150,7 +151,9 @@ class _Criteria:
         counted = self._figures.take(
             "count", *(pointer(name, "version") for name in wanted if name not in missing), unit=""
         )
-        return _judged("benchmarks here", "≥", len(wanted), "", "", None, counted, None if missing else counted, lack)
+        return _judged(
+            "benchmarks in this folder", "≥", len(wanted), "", "", None, counted, None if missing else counted, lack
+        )
 
     # What these have in common
 

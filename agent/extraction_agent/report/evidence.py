@@ -284,8 +284,8 @@ class Job(_Part):
 class Jobs(_Part):
     """Of one config, on one side of the change. Those that were cancelled are left out."""
 
-    succeeded: tuple[Job, ...] = ()
-    failed: tuple[Job, ...] = ()
+    succeeded: tuple[Job, ...]
+    failed: tuple[Job, ...]
 
 
 class BeforeAfter(_Part):

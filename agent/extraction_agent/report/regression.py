@@ -203,7 +203,9 @@ def _words(asked: _Asked, rule: Rule) -> str:
 def _because(one: _Compared, outcome: Outcome, needed: int | None) -> str:
     compared = "rounds" if one.asked.file else "blocks"
     if outcome == "no data":
-        return one.lack if len(one.values) == 0 else f"One of {compared} cannot tell how much it varies: measure more."
+        return (
+            one.lack if len(one.values) == 0 else f"One {compared[:-1]} cannot tell how much it varies: measure more."
+        )
     if outcome == "unclear":
         return f"It varies too much to tell from {len(one.values)} {compared}; about {needed} would be enough."
     if outcome == "worse":

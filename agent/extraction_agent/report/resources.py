@@ -43,10 +43,13 @@ def _of(figures: Figures, name: str, run: folder.Folder) -> Iterator[Resource]:
         change = figures.take("sums' increase", *of[0], *of[1], unit="increase") if before and after else None
         return Resource(what=what, where=_WHERE[name], before=before, after=after, change=change)
 
+    each = name == folder.THROUGHPUT  # at the same load, each record and all of them say the same
     yield median("throughput", "records_per_minute", "records/min")
     for whose, told in _SERVERS:
         yield quotient(f"CPU of {told}", f"{whose}_cpu_seconds", "seconds", "cores")
-        yield quotient(f"CPU of {told}, each record", f"{whose}_cpu_seconds", "records", "s/record")
+        if each:
+            yield quotient(f"CPU of {told}, each record", f"{whose}_cpu_seconds", "records", "s/record")
     yield median("peak memory of the agent", "rss_peak_bytes", "bytes")
-    yield quotient("peak memory of the agent, by records a minute", "rss_peak_bytes", "records_per_minute", "bytes")
+    if each:
+        yield quotient("peak memory for each record a minute", "rss_peak_bytes", "records_per_minute", "bytes")
     yield median("connections of the agent at most", "connections_most", "")
