@@ -27,6 +27,9 @@ def main() -> int:
         chosen = [profiles.load(name.strip()) for name in options.profiles.split(",")]
         if len({profile.name for profile in chosen}) < len(chosen):
             raise errors.UsageError("A profile is named twice: give each one of its own.")
+        least = offered.rows_each(options.offered)
+        if options.rows < least:
+            raise errors.UsageError(f"Take at least {least:,} --rows: an extraction of the offered load has so many.")
         _compare(chosen, options)
     except errors.ExtractionError as error:
         sys.stderr.write(f"{error}\n")
