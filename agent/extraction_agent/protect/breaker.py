@@ -51,6 +51,7 @@ class Breaker:
         self._next = _FIRST  # s that it will stay open when it opens next
         self._until: float | None = None  # open until then; None: closed
         self._trial_since: float | None = None
+        metrics.BREAKER_OPENED.labels(self.name)  # 0 until it opens: a rate sees the first time too
         self._told(State.CLOSED)
 
     @property

@@ -52,6 +52,8 @@ class Watch:
         self._begun = clock()
         self._guards = profiles.Guards()
         self._failed_before = 0.0
+        for guard in (THROUGHPUT, ERRORS, POOL):
+            metrics.TRIAL_TRIPS.labels(guard)  # 0 until it trips: a rate sees the first time too
         self.look()
 
     def begin(self, guards: profiles.Guards, failed_before: float) -> None:

@@ -74,6 +74,15 @@ def test_opens_after_failures_in_a_row_only(breaker: Breaker) -> None:
     assert told() == State.OPEN
 
 
+def test_the_first_opening_is_seen_by_a_rate() -> None:
+    """A series that begins with 1 has not grown."""
+    fresh = Breaker("source fresh:5432", errors.SourceUnavailable)
+    counted = ("extraction_breaker_opened_total", {"database": fresh.name})
+    assert metrics.REGISTRY.get_sample_value(*counted) == 0
+    opened(fresh)
+    assert metrics.REGISTRY.get_sample_value(*counted) == 1
+
+
 def test_open_refuses_at_once_and_says_when_to_come_again(breaker: Breaker) -> None:
     opened(breaker)
     with pytest.raises(errors.SourceUnavailable, match="asked again in") as refusal, breaker:
