@@ -1,0 +1,1 @@
+"""The rows of "Extraction Performance", below its head."""
