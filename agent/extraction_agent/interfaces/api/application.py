@@ -24,6 +24,7 @@ from extraction_agent.interfaces.api import (
 )
 from extraction_agent.interfaces.api.access import Directory
 from extraction_agent.interfaces.api.context import Context
+from extraction_agent.interfaces.api.crowd import Crowd
 from extraction_agent.interfaces.api.listener import ALWAYS, Connection
 from extraction_agent.interfaces.api.operations import Answer, Call, Operation, Operations
 from extraction_agent.observe import logs, metrics
@@ -51,19 +52,23 @@ Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def build(context: Context) -> web.Application:
     """The whole interface."""
     application = web.Application(middlewares=[_around])
-    directory = Directory(context)
+    directory, crowd = Directory(context), Crowd()
     for operation in OPERATIONS.listed:
-        application.router.add_route(operation.method, operation.path, _handle(operation, context, directory))
+        application.router.add_route(operation.method, operation.path, _handle(operation, context, directory, crowd))
     application.cleanup_ctx.append(health.watch(context))
     return application
 
 
-def _handle(operation: Operation, context: Context, directory: Directory) -> Handle:
+def _handle(operation: Operation, context: Context, directory: Directory, crowd: Crowd) -> Handle:
     async def handle(request: web.Request) -> web.StreamResponse:
-        token = None
-        if operation.scope is not None:
-            _refuse_spare(request)
+        if operation.scope is None:
+            return await serve(request, None)
+        _refuse_spare(request)
+        with crowd.joined():
             token = request[_bearer] = await directory.admit(request, operation.scope)
+            return await serve(request, token)
+
+    async def serve(request: web.Request, token: Token | None) -> web.StreamResponse:
         arguments = await binding.arguments(request, operation, context.config.api.body_limit_bytes)
         request_id = logs.request_id.get()
         assert request_id is not None

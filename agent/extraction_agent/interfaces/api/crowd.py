@@ -1,0 +1,57 @@
+"""How crowded the loop is. Beyond what it can carry some requests are told to come again: the others stay fast.
+
+A bound on requests at once would not do: those that wait for a slow source cost the loop nothing. So the loop's own
+lateness is measured, as long as there are requests, and as many are refused as keep it near what is bearable.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+
+from extraction_agent.interfaces.api.problems import Refused
+
+FEW = 32  # requests at once that are served however late the loop is: then something else keeps it
+BEARABLE = 0.04  # s that the loop may turn late; a request takes some three turns
+_TICK = 0.02  # s
+_KEPT = 0.7  # of the lateness felt before, from tick to tick
+
+
+class Crowd:
+    """For one loop."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.late = 0.0
+        self._ticking = False
+
+    @contextmanager
+    def joined(self) -> Iterator[None]:
+        """Serve one more request inside. Raises Refused: 429."""
+        if self.size >= FEW and self.late > BEARABLE and random.random() > BEARABLE / self.late:  # noqa: S311 - no secret
+            raise Refused(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                "More is asked of the agent than it can answer in time; try again in a second.",
+                Retry_After="1",
+            )
+        self.size += 1
+        if not self._ticking:
+            self._ticking = True
+            self._tick_again()
+        try:
+            yield
+        finally:
+            self.size -= 1
+
+    def _tick_again(self) -> None:
+        asyncio.get_running_loop().call_later(_TICK, self._tick, time.monotonic() + _TICK)
+
+    def _tick(self, due: float) -> None:
+        self.late = max(time.monotonic() - due, _KEPT * self.late)
+        if self.size:
+            self._tick_again()
+        else:
+            self._ticking = False
+            self.late = 0.0
