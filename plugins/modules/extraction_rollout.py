@@ -44,6 +44,12 @@ options:
     description: After how long the rollout is aborted unless it is renewed.
     type: float
     default: 60
+  watch_seconds:
+    description:
+      - For how long each host watches it once it is committed. A guard that trips then has the whole fleet go back.
+      - 0 for what is itself a way back.
+    type: float
+    default: 172800
   holder:
     description: Who holds it, for people.
     type: str
@@ -138,6 +144,7 @@ def words(params: dict, profile: str) -> list:
     state, number, token = params["state"], str(params["rollout"]), f"--token={params['rollout_token']}"
     if state == "begun":
         said = ["begin", profile, f"--hosts={params['hosts']}", f"--lease={params['lease_seconds']:g}"]
+        said += [f"--watch={params['watch_seconds']:.0f}"]
         said += ["--holder=" + params["holder"]] if params["holder"] else []
         said += ["--firing=" + alert for alert in params["firing"]]
         said += ["--window=" + hours for hours in params["windows"]]
@@ -202,6 +209,7 @@ def main() -> None:
         "profile_text": {"type": "str"},
         "hosts": {"type": "int"},
         "lease_seconds": {"type": "float", "default": 60},
+        "watch_seconds": {"type": "float", "default": 172800},
         "holder": {"type": "str"},
         "firing": {"type": "list", "elements": "str", "default": []},
         "windows": {"type": "list", "elements": "str", "default": []},

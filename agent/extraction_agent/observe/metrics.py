@@ -131,6 +131,10 @@ GENERATION = _gauge("extraction_generation", "Number of the applied profile on t
 TRIAL = _gauge("extraction_trial", "1 while the applied profile is on trial")
 TRIALS = _counter("extraction_trials_total", "Trials of a profile that have ended, by result", "result")
 TRIAL_TRIPS = _counter("extraction_trial_trips_total", "Trials that a guard has taken back", "guard")
+WATCH = _gauge(
+    "extraction_watch_seconds_left", "For how long the committed profile is still watched on this host; 0: it is not"
+)
+WATCH_TRIPS = _counter("extraction_watch_trips_total", "Watches of a committed profile that a guard ended", "guard")
 INDEXES_LEFT = _gauge(
     "extraction_indexes_left",
     "Indexes of aborted rollouts that are not dropped yet, by where: store or source",

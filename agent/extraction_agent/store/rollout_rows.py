@@ -51,6 +51,9 @@ class Rollout:
     reason: str | None
     started_at: datetime
     ended_at: datetime | None
+    watch_seconds: float  # from the commit on; 0: it is not watched
+    watch_left: float  # s; 0 unless it is committed
+    undoes: int | None  # the rollout that its watch has taken back
 
     @property
     def running(self) -> bool:
@@ -71,6 +74,9 @@ class Rollout:
             "reason": self.reason,
             "started_at": self.started_at.isoformat(),
             "ended_at": None if self.ended_at is None else self.ended_at.isoformat(),
+            "watch_seconds": self.watch_seconds,
+            "watch_left_seconds": round(self.watch_left, 3),
+            "undoes": self.undoes,
         }
 
 
@@ -97,6 +103,43 @@ class RolloutHost:
             "reason": self.reason,
             "entered_at": self.entered_at.isoformat(),
             "seen_at": self.seen_at.isoformat(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What a host has seen in one of the equal parts of a watch."""
+
+    host: str
+    no: int  # from 0
+    seconds: float  # in which it looked
+    records: int
+    busy_seconds: float  # with a chunk in flight
+    attempts: int  # at chunks
+    failed: int
+    pool_active: int  # the most at once
+    pool_maximum: int
+    tripped: str | None = None  # the guard's words, if it ended the watch
+    noted_at: datetime | None = None  # None: not noted yet
+
+    @property
+    def per_minute(self) -> float | None:
+        """Records per busy minute. None: it had nothing to do."""
+        return 60 * self.records / self.busy_seconds if self.busy_seconds > 0 else None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "no": self.no,
+            "seconds": round(self.seconds, 3),
+            "records": self.records,
+            "busy_seconds": round(self.busy_seconds, 3),
+            "records_per_busy_minute": None if self.per_minute is None else round(self.per_minute, 1),
+            "attempts": self.attempts,
+            "failed": self.failed,
+            "pool_active": self.pool_active,
+            "pool_maximum": self.pool_maximum,
+            "tripped": self.tripped,
+            "noted_at": None if self.noted_at is None else self.noted_at.isoformat(),
         }
 
 
@@ -140,6 +183,12 @@ class RolloutIndex:
     ours: bool  # False: it was there before, and stays
     rollout_state: RolloutState
     token: int  # of its rollout
+    undone: bool = False  # its rollout was committed, and its watch has taken it back
+
+    @property
+    def left(self) -> bool:
+        """Its rollout is no more, so it is to go, if the fleet does not want it for another reason."""
+        return self.rollout_state is RolloutState.ABORTED or self.undone
 
     @property
     def temporary_name(self) -> str:

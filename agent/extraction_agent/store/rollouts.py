@@ -28,14 +28,21 @@ class Rollouts(Audit):
 
     # The record
 
-    def begin_rollout(self, profile: str, settings: dict[str, Any], holder: str, lease_seconds: float) -> Rollout:
-        """settings: the whole resolved profile. Raises Conflict that says who holds the one that runs."""
+    def begin_rollout(
+        self, profile: str, settings: dict[str, Any], holder: str, lease_seconds: float, watch_seconds: float = 0
+    ) -> Rollout:
+        """settings: the whole resolved profile. watch_seconds: for how long hosts watch it once it is committed.
+
+        Raises Conflict that says who holds the one that runs.
+        """
         with self.transaction():
             self._run("lock_rollouts")
             self._lapse()
             row = self._one(
-                "insert_rollout", profile=profile, settings=Jsonb(settings), holder=holder, lease_seconds=lease_seconds
-            )
+                "insert_rollout",
+                profile=profile, settings=Jsonb(settings), holder=holder, lease_seconds=lease_seconds,
+                watch_seconds=watch_seconds,
+            )  # fmt: skip
             if row is None:
                 raise errors.Conflict(_occupied(self._found(state=RolloutState.RUNNING.value)[0]))
             begun = self._found(id_=row[0])[0]
@@ -163,6 +170,11 @@ class Rollouts(Audit):
             if not self._run("override_verdict", id=id_, wave=wave, who=who, reason=reason).rowcount:
                 judged = [one for one in latest(self.verdicts(id_)) if one.wave == wave]
                 told = f"the verdict is {judged[0].verdict}" if judged else "it has no verdict yet"
+                if judged and judged[0].verdict is Verdict.INCONCLUSIVE:
+                    raise errors.Conflict(
+                        f"The judge had not seen enough of wave {wave} of rollout {id_} when it said INCONCLUSIVE: let "
+                        "it take more samples until its verdict is final, and answer for that."
+                    )
                 raise errors.Conflict(
                     f"Only an INCONCLUSIVE verdict can be overridden, and on wave {wave} of rollout {id_} {told}."
                 )
@@ -202,7 +214,7 @@ class Rollouts(Audit):
         """Of one rollout. None: all that are ours and still there, of whatever rollout; dropped: the others too."""
         return [
             RolloutIndex(
-                row[0], row[1], row[2], row[3], row[4], IndexState(row[5]), row[6], RolloutState(row[7]), row[8]
+                row[0], row[1], row[2], row[3], row[4], IndexState(row[5]), row[6], RolloutState(row[7]), *row[8:]
             )
             for row in self._run("rollout_indexes", id=id_, dropped=dropped)
         ]

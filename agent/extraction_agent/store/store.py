@@ -7,15 +7,15 @@ from extraction_agent.store.chunks import Chunks
 from extraction_agent.store.configs import Configs
 from extraction_agent.store.endings import Endings
 from extraction_agent.store.records import Records
-from extraction_agent.store.rollouts import Rollouts
 from extraction_agent.store.rows import ChunkRow, Config, Extraction
 from extraction_agent.store.schedules import Schedules
 from extraction_agent.store.tokens import Tokens
+from extraction_agent.store.watches import Watches
 
 __all__ = ["ChunkRow", "Config", "Extraction", "Store"]
 
 
-class Store(Configs, Endings, Chunks, Tokens, Records, Schedules, Rollouts, Allowances):
+class Store(Configs, Endings, Chunks, Tokens, Records, Schedules, Watches, Allowances):
     """One connection to the store, with all that can be asked of it."""
 
     def migrate(self) -> list[migrate.Migration]:

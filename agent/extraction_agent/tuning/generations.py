@@ -73,7 +73,7 @@ class Trial(Strict):
     deadline: Moment
     tries_left: int = 0  # restarts that are planned and may still begin with it
     granted: bool = False  # the start that follows may
-    failed_before: float = 0  # percent of the attempts at chunks, before it
+    failed_before: float = 0  # share of the attempts at chunks, before it
 
 
 class Ended(Strict):
@@ -92,6 +92,7 @@ class State(Strict):
     token: int = 0  # the highest ever seen: a lower one comes from a controller that has lost its rollout
     last: int = 0  # the highest number ever given
     confirmed: int = Field(0, description="0: the profile that the configuration names")
+    failed_before: float = 0  # share of the attempts at chunks, before the confirmed one
     trial: Trial | None = None
     ended: Ended | None = None
 
@@ -187,17 +188,24 @@ class Generations:
         deadline = Moment(seconds=now.seconds + seconds, boot=now.boot)
         self._replace(self.state.model_copy(update={"trial": trial.model_copy(update={"deadline": deadline})}))
 
-    def join(self, committed: Generation) -> None:
+    def join(self, committed: Generation, failed_before: float = 0) -> None:
         """Keep a generation that the store has committed already. Raises HostError."""
         durable.write(self._path(committed.number), self._text(committed))
-        seen = {"token": committed.token, "last": committed.number, "confirmed": committed.number}
+        seen = {
+            "token": committed.token,
+            "last": committed.number,
+            "confirmed": committed.number,
+            "failed_before": failed_before,
+        }
         self._replace(self.state.model_copy(update=seen))
         self._prune()
 
     def confirm(self) -> None:
         """What is on trial holds."""
-        assert self.state.trial is not None
-        self._keep(self.state.model_copy(update={"confirmed": self.state.trial.number, "trial": None}))
+        trial = self.state.trial
+        assert trial is not None
+        holds = {"confirmed": trial.number, "failed_before": trial.failed_before, "trial": None}
+        self._keep(self.state.model_copy(update=holds))
 
     def back(self, reason: str, by: Literal["host", "rollout", "request"]) -> None:
         """What held before holds again."""

@@ -15,6 +15,7 @@ from extraction_agent.profiles import Profile, explain
 from extraction_agent.store.rollout_rows import Rollout, TrialState
 from extraction_agent.store.store import Store
 from extraction_agent.tuning.generations import Ended, Generation, Trial
+from extraction_agent.tuning.vigil import Noted
 from extraction_agent.waiting import Stop, ended_by
 
 log = logging.getLogger(__name__)
@@ -97,6 +98,7 @@ class Answer:
     rollout: Rollout | None = None  # the trial's
     committed: Rollout | None = None  # the fleet's
     told: Ended | None = None
+    noted: tuple[Noted, ...] = ()
     error: str | None = None  # the store is away, or not fit
 
 
@@ -110,6 +112,9 @@ class Question:
     ended: Ended | None
     held: Generation | None
     known: int  # the rollout of which the record knows that this host holds it
+    configured: Profile  # by the configuration
+    because: str | None = None  # why the fleet must go back from what is held
+    to_note: tuple[Noted, ...] = ()  # what the watch has seen
 
     def ask(self, store: Store) -> Answer:
         asked = time.monotonic()
@@ -119,16 +124,32 @@ class Question:
         if self.ended is not None and not self.ended.told:
             told = self.ended
             self._tell(store, told)
+        error = self._of_watch(store)
         committed = store.committed_rollout()
         if committed is not None and self.held is not None and committed.id == self.held.rollout != self.known:
             store.note_host(committed.id, self.host, self.held.number, TrialState.CONFIRMED)
-        return Answer(asked, committed=committed, told=told)
+        noted = self.to_note if error is None else ()
+        return Answer(asked, committed=committed, told=told, noted=noted, error=error)
 
     def _of_trial(self, store: Store, trial: Trial) -> Rollout:
         found = store.rollout(trial.rollout)
         if found.running:
             store.note_host(trial.rollout, self.host, trial.number, TrialState.TRIAL, self.left)
         return found
+
+    def _of_watch(self, store: Store) -> str | None:
+        """Tell what was seen, and ask for the way back of all. Returns why it was refused, if it was."""
+        try:
+            for rollout, point in self.to_note:
+                store.note_point(rollout, point)
+            if self.because is not None and self.held is not None:
+                named = self.configured.model_dump(mode="json")
+                store.take_back(self.held.rollout, self.host, self.because, self.configured.name, named)
+        except errors.StoreError as error:
+            if error.transient:
+                raise
+            return str(error)  # a right is missing; whatever else is asked for is still answered
+        return None
 
     def _tell(self, store: Store, ended: Ended) -> None:
         """A rollout that a host could not bear is over, unless it has been decided already."""

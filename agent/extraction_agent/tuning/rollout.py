@@ -11,6 +11,7 @@ from extraction_agent.store.rollout_rows import Rollout
 from extraction_agent.store.store import Store
 from extraction_agent.tuning.budget import Budget, Need
 
+WATCH = 48 * 3600.0  # s for which hosts watch what was committed, unless another length is asked for
 _UTC = ZoneInfo("UTC")
 
 
@@ -24,7 +25,13 @@ class Circumstances:
 
 
 def begin(
-    store: Store, profile: Profile, holder: str, lease_seconds: float, hosts: int, circumstances: Circumstances
+    store: Store,
+    profile: Profile,
+    holder: str,
+    lease_seconds: float,
+    hosts: int,
+    circumstances: Circumstances,
+    watch_seconds: float = WATCH,
 ) -> Rollout:
     """Begin a rollout over so many hosts. Raises Conflict, UsageError; then nothing was changed.
 
@@ -36,7 +43,7 @@ def begin(
         refused = _refusals(store, circumstances)
         if refused:
             raise errors.Conflict(f"No rollout begins now: {'; '.join(refused)}.")
-    return store.begin_rollout(profile.name, profile.model_dump(mode="json"), holder, lease_seconds)
+    return store.begin_rollout(profile.name, profile.model_dump(mode="json"), holder, lease_seconds, watch_seconds)
 
 
 def budget(store: Store, profile: Profile, hosts: int) -> Budget:

@@ -18,6 +18,7 @@ from extraction_agent.store.rollout_rows import Rollout, RolloutState
 from extraction_agent.tuning.generations import Ended, Generation, Generations, Trial
 from extraction_agent.tuning.guards import Watch
 from extraction_agent.tuning.record import Answer, Order, Question, Record, audit, check, profile_of
+from extraction_agent.tuning.vigil import Vigil
 
 log = logging.getLogger(__name__)
 
@@ -35,13 +36,14 @@ class Host:
         begun: Generation | None,
         record: Record,
         watch: Watch,
+        vigil: Vigil,
     ) -> None:
         """configured: the profile that the configuration names. generations: None without a state directory.
 
         begun: what the agent began with, as `Generations.begin` says.
         """
         self.name, self.configured = name, configured
-        self.watch = watch
+        self.watch, self.vigil = watch, vigil
         self.go_over: GoOver = _nobody
         self._generations, self._record = generations, record
         self._holding = begun
@@ -191,8 +193,8 @@ class Host:
             await asyncio.to_thread(self._generations.told)
         if self.trial is not None:
             await self._judge(self.trial, answer)
-        elif answer is not None and answer.committed is not None:
-            await self._join(answer.committed)
+        else:
+            await self._follow(answer)
         if not self._generations.saved and not await asyncio.to_thread(self._generations.save):
             self._complain(f"{self._generations.folder} cannot be written; what the host has done is written later")
 
@@ -216,6 +218,25 @@ class Host:
         elif answer is not None and answer.asked >= self._expired:
             await self._go_back(answer.error or "its trial has ended and the rollout was not committed", "host")
 
+    async def _follow(self, answer: Answer | None) -> None:
+        """Outside a trial: do as the fleet does, and watch what it has committed."""
+        if answer is not None:
+            if answer.error is not None:
+                self.vigil.away()
+            if answer.committed is not None:
+                await self._join(answer.committed)
+                self._heed(answer.committed)
+            for noted in answer.noted:
+                if noted in self.vigil.to_tell:
+                    self.vigil.to_tell.remove(noted)
+        if self.vigil.look():
+            self._ask_at = time.monotonic()
+
+    def _heed(self, committed: Rollout) -> None:
+        held = self._holding
+        if held is not None and held.rollout == committed.id:
+            self.vigil.follow(committed, held.profile.guards, self._kept().state.failed_before)
+
     async def _join(self, committed: Rollout) -> None:
         """A host that was away, is new, or has gone back from what was then committed."""
         generations = self._kept()
@@ -231,7 +252,8 @@ class Host:
         number = generations.state.last + 1
         joined = Generation(number=number, rollout=committed.id, token=committed.token, profile=profile)
         keys = restart_keys(self.profile.settings, profile.settings)
-        await asyncio.to_thread(generations.join, joined)
+        failed = self.watch.failed(profile.guards)
+        await asyncio.to_thread(generations.join, joined, failed)
         self._holding = joined
         self._show()
         log.info("joined the fleet at rollout %d: generation %d, profile %s", committed.id, number, profile.name)
@@ -269,6 +291,7 @@ class Host:
         assert trial is not None
         assert held is not None
         self._expired, self._ask_at = None, time.monotonic()
+        self.vigil.end()
         self.watch.begin(held.profile.guards, trial.failed_before)
         self._show()
         log.info("on trial for %.0f s: generation %d, profile %s", self.left, held.number, held.profile.name)
@@ -304,7 +327,10 @@ class Host:
 
     async def _ask(self) -> Answer:
         asked = time.monotonic()
-        question = Question(self.name, self.trial, self.left, self.ended, self._holding, self._known)
+        question = Question(
+            self.name, self.trial, self.left, self.ended, self._holding, self._known,
+            self.configured, self.vigil.because, tuple(self.vigil.to_tell),
+        )  # fmt: skip
         try:
             return await self._record.ask(question.ask)
         except errors.ExtractionError as error:

@@ -40,8 +40,8 @@ class Controller:
     def close(self) -> None:
         self._store.close()
 
-    def begin(self, wanted: Profile, lease: float = LEASE) -> Rollout:
-        return self._store.begin_rollout(wanted.name, wanted.model_dump(mode="json"), "a test", lease)
+    def begin(self, wanted: Profile, lease: float = LEASE, watch: float = 0) -> Rollout:
+        return self._store.begin_rollout(wanted.name, wanted.model_dump(mode="json"), "a test", lease, watch)
 
     def put(
         self, daemon: Daemon, rollout: Rollout, seconds: float = TRIAL, changes: dict[str, Any] | None = None

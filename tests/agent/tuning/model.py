@@ -1,9 +1,10 @@
 """A rollout in small steps, explored in every order: controllers that die, or are slow; hosts that start again; a store
-that goes away; clocks that step back; guards that trip.
+that goes away; clocks that step back; guards that trip, in a trial or after the commit.
 
 Nothing here knows time: a lease or a deadline may pass at any moment. What holds in every order holds at every speed.
 """
 
+import functools
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -29,6 +30,9 @@ class Rules:
     intent_first: bool = True  # an index is recorded before it is built
     named: bool = True  # an index bears its rollout's number until it is renamed, so that a late one is found
     one_transaction: bool = True  # it is renamed and recorded as renamed at once
+    fleet_goes_back: bool = True  # a guard that trips after the commit takes the fleet back, not its host alone
+    undo_compares: bool = True  # only what still is the fleet's is taken back
+    undo_drops: bool = True  # with a rollout that is taken back its index goes
 
 
 class Host(NamedTuple):
@@ -39,6 +43,7 @@ class Host(NamedTuple):
     trial: int = 0  # of which rollout; 0: in none
     highest: int = 0  # token it has seen
     owes: int = 0  # rollout that its guard wants aborted; the store does not know it yet
+    wants_back: int = 0  # committed rollout that its guard wants the fleet to take back; the same
 
     def back(self, owes: int = 0) -> "Host":
         return self._replace(runs=self.confirmed, trial=0, owes=owes or self.owes)
@@ -47,7 +52,7 @@ class Host(NamedTuple):
         return Host(generation, generation, 0, max(self.highest, generation), 0)
 
     def enter(self, rollout: int) -> "Host":
-        return self._replace(runs=rollout, trial=rollout, highest=max(self.highest, rollout))
+        return self._replace(runs=rollout, trial=rollout, highest=max(self.highest, rollout), wants_back=0)
 
 
 class Rollout(NamedTuple):
@@ -60,6 +65,7 @@ class Rollout(NamedTuple):
     alive: bool = True
     late: str = ""  # a step that a module may still do, though the controller it served is gone
     guarded: bool = False  # the store has taken a guard's word while it ran
+    undoes: int = 0  # which one its watch has taken back; then it has neither controller nor index
 
 
 class State(NamedTuple):
@@ -68,6 +74,7 @@ class State(NamedTuple):
     store: bool = True  # it answers
     clock: bool = True  # the store's shows a time at which leases pass
     faults: int = FAULTS
+    watched: bool = False  # guards go on after a commit
 
     def host(self, number: int, host: Host) -> "State":
         return self._replace(hosts=(*self.hosts[:number], host, *self.hosts[number + 1 :]))
@@ -83,6 +90,18 @@ class State(NamedTuple):
     def committed(self) -> int:
         """The fleet's generation."""
         return max((n for n, one in enumerate(self.rollouts, 1) if one.record == "committed"), default=0)
+
+    def brings(self, number: int) -> int:
+        """Whose profile a committed rollout brings: its own, or what was the fleet's before the one it undoes."""
+        undone = number and self.rollouts[number - 1].undoes
+        if not undone:
+            return number
+        before = [n for n in range(1, undone) if self.record(n) == "committed"]
+        return self.brings(max(before, default=0))
+
+    @property
+    def undone(self) -> set[int]:
+        return {one.undoes for one in self.rollouts} - {0}
 
 
 class Move(NamedTuple):
@@ -173,7 +192,8 @@ def _record(state: State, number: int, rules: Rules) -> Iterator[Move]:
         yield Move(f"index {number} is built", state.rollout(number, built="temporary"))
     if rollout.record == "running" and rules.lapse_aborts and state.clock:
         yield Move(f"lease {number} is found to have passed", aborted(state, number))
-    if rollout.record == "aborted" and rollout.built != "building":
+    gone = rollout.record == "aborted" or (rules.undo_drops and number in state.undone)
+    if gone and rollout.built != "building":
         recorded = rollout.ledger in {"intent", "renamed"}
         found = rules.named and rollout.built == "temporary"
         if recorded or found:
@@ -193,8 +213,32 @@ def _host(state: State, number: int, rules: Rules) -> Iterator[Move]:
         settled = state.host(number, host._replace(owes=0))
         told = settled.rollout(host.owes, guarded=_runs(state, host.owes))
         yield Move(f"{name} tells the store of its guard", aborted(told, host.owes) if rules.guard_aborts else told)
+    elif state.store and host.wants_back:
+        settled = state.host(number, host._replace(wants_back=0))
+        yield Move(f"{name} wants the fleet back", taken_back(settled, host.wants_back, rules) or settled)
     elif state.store and rules.joins and state.committed != host.confirmed:
         yield Move(f"{name} joins", state.host(number, host.confirm(state.committed)))
+    if _is_watched(state, host) and state.faults:
+        spent = state._replace(faults=state.faults - 1)
+        tripped = host._replace(wants_back=host.confirmed) if rules.fleet_goes_back else host._replace(runs=0)
+        yield Move(f"{name}: a guard trips after the commit", spent.host(number, tripped), must=False)
+
+
+def _is_watched(state: State, host: Host) -> bool:
+    """What is itself a way back is not."""
+    held = host.confirmed and not host.trial and not host.wants_back
+    return bool(state.watched and held and not state.rollouts[host.confirmed - 1].undoes)
+
+
+def taken_back(state: State, number: int, rules: Rules) -> State | None:
+    """A watch writes the next rollout. None: there is nothing to take back any more."""
+    if number != state.committed and rules.undo_compares:
+        return None
+    free = [n for n, one in enumerate(state.rollouts, 1) if one.record == "none"]
+    if not free:
+        return None
+    ended = functools.reduce(aborted, range(1, free[0]), state)
+    return ended.rollout(free[0], record="committed", alive=False, undoes=state.committed)
 
 
 def _trial(state: State, number: int, rules: Rules) -> Iterator[Move]:
@@ -247,6 +291,8 @@ def broken_always(state: State) -> Iterator[str]:
             yield f"index {number} is there, and nobody recorded it"
         if one.record == "committed" and one.guarded:
             yield f"rollout {number} was committed though a guard had tripped"
+    if state.brings(state.committed) in state.undone:
+        yield f"the fleet is back at generation {state.brings(state.committed)}, which its watch had taken back"
     for number, host in enumerate(state.hosts):
         if host.runs != host.confirmed and not host.trial:
             yield f"host {number} runs generation {host.runs} outside a trial"
@@ -269,7 +315,8 @@ def broken_at_rest(state: State) -> Iterator[str]:
     for number, one in enumerate(state.rollouts, 1):
         if one.record == "running":
             yield f"rollout {number} runs for ever"
-        if one.built != ("renamed" if one.record == "committed" else "none"):
+        wanted = one.record == "committed" and not one.undoes and number not in state.undone
+        if one.built != ("renamed" if wanted else "none"):
             yield f"rollout {number} is {one.record} and its index is {one.built}"
         if one.ledger == "intent":
             yield f"rollout {number} has ended and its index is still an intent"
@@ -283,9 +330,9 @@ class Explored(NamedTuple):
     history: list[str]  # the shortest that leads there
 
 
-def explore(rules: Rules, hosts: int, rollouts: int, faults: int = FAULTS) -> Explored:
+def explore(rules: Rules, hosts: int, rollouts: int, faults: int = FAULTS, *, watched: bool = False) -> Explored:
     """Every history there is; up to the first that breaks something."""
-    first = State(rollouts=(Rollout(),) * rollouts, hosts=(Host(),) * hosts, faults=faults)
+    first = State(rollouts=(Rollout(),) * rollouts, hosts=(Host(),) * hosts, faults=faults, watched=watched)
     origin: dict[State, tuple[State, str] | None] = {first: None}
     waiting, at_rest = deque([first]), 0
     ends: set[int] = set()

@@ -8,10 +8,12 @@ from agent.tuning.model import Rules, each_rule, explore
 
 
 @pytest.mark.parametrize(
-    ("hosts", "rollouts", "faults"), [(2, 2, 2), (3, 1, 3)], ids=["one after another", "three hosts"]
+    ("hosts", "rollouts", "faults", "watched"),
+    [(2, 2, 2, False), (3, 1, 3, False), (2, 2, 2, True)],
+    ids=["one after another", "three hosts", "watched"],
 )
-def test_no_history_breaks_anything(hosts: int, rollouts: int, faults: int) -> None:
-    explored = explore(Rules(), hosts, rollouts, faults)
+def test_no_history_breaks_anything(hosts: int, rollouts: int, faults: int, watched: bool) -> None:
+    explored = explore(Rules(), hosts, rollouts, faults, watched=watched)
     print(
         f"{hosts} hosts, {rollouts} rollouts, {faults} faults: {explored.states:,} states, {explored.at_rest:,} at rest"
     )
@@ -36,10 +38,18 @@ WITHOUT = {
     "intent_first": "index 1 is there, and nobody recorded it",
     "named": "rollout 1 is aborted and its index is temporary",
     "one_transaction": "rollout 1 is aborted and its index is renamed",
+    "fleet_goes_back": "host 0 runs generation 0 outside a trial",
+    "undo_compares": "the fleet is back at generation 1, which its watch had taken back",
+    "undo_drops": "rollout 1 is committed and its index is renamed",
 }
+WATCHED = {"fleet_goes_back": 1, "undo_compares": 2, "undo_drops": 1}  # those of the watch, and the faults they take
 
 
 @pytest.mark.parametrize("rule", each_rule())
 def test_each_rule_is_needed(rule: str) -> None:
-    explored = explore(replace(Rules(), **{rule: False}), hosts=2, rollouts=2, faults=1)
+    broken = replace(Rules(), **{rule: False})
+    if rule in WATCHED:
+        explored = explore(broken, hosts=2, rollouts=WATCHED[rule] + 1, faults=WATCHED[rule], watched=True)
+    else:
+        explored = explore(broken, hosts=2, rollouts=2, faults=1)
     assert explored.broken == WITHOUT[rule], " > ".join(explored.history)

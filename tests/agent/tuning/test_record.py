@@ -174,6 +174,16 @@ def test_only_go_or_an_override_lets_it_be_committed(opened: Store, other: Store
     assert (overridden.who, overridden.after) == ("cli:bob", {"wave": 1, "reason": "a quiet night"})
 
 
+def test_nobody_answers_for_a_judge_that_was_not_done(opened: Store) -> None:
+    begun = begin(opened)
+    opened.judge_rollout(begun.id, begun.token, 1, Verdict.INCONCLUSIVE, {"final": False})
+    with pytest.raises(errors.Conflict, match="The judge had not seen enough of wave 1"):
+        opened.override_verdict(begun.id, 1, "cli:bob", "I know better")
+    opened.judge_rollout(begun.id, begun.token, 1, Verdict.INCONCLUSIVE, {"final": True})
+    opened.override_verdict(begun.id, 1, "cli:bob", "a quiet night")
+    assert opened.commit_rollout(begun.id, begun.token).state is RolloutState.COMMITTED
+
+
 def test_a_verdict_after_an_override_counts_again(opened: Store) -> None:
     begun = begin(opened)
     opened.judge_rollout(begun.id, begun.token, 1, Verdict.INCONCLUSIVE, {})

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from psycopg import sql as q
 
-from agent.tuning.records import begin
+from agent.tuning.records import SETTINGS, begin
 from extraction_agent import errors
 from extraction_agent.model import Verdict
 from extraction_agent.sql import trusted
-from extraction_agent.store.rollout_rows import IndexState, RolloutState, TrialState
+from extraction_agent.store.rollout_rows import IndexState, Point, RolloutState, TrialState
 from extraction_agent.store.store import Store
 from support import Database
 
@@ -27,7 +27,7 @@ _AUDIT = (  # docs/how-to/audit.md, for a role that owns none of it
 def sides(store: Database) -> Iterator[tuple[Store, Store]]:
     """The controller's connection and the agent's, each with the page's rights and no other."""
     granted = re.findall(r"^    (GRANT .*) TO (agent|controller);$", _PAGE.read_text(encoding="utf-8"), re.MULTILINE)
-    assert len(granted) == 6
+    assert len(granted) == 7
     with ExitStack() as stack:
         owner = stack.enter_context(Store(store.url))
         opened = []
@@ -61,6 +61,13 @@ def test_each_side_can_do_its_part(sides: tuple[Store, Store]) -> None:
     after = begin(controller)
     assert controller.commit_rollout(after.id, after.token).state is RolloutState.COMMITTED
     assert agent.committed_rollout() == controller.rollout(after.id)
+    watched = controller.begin_rollout("next", SETTINGS, "a test", 60, 60)
+    controller.commit_rollout(watched.id, watched.token)
+    agent.note_point(watched.id, Point("one", 0, 1, 1, 1, 1, 0, 1, 2))
+    assert len(controller.points(watched.id)) == 1
+    undone = agent.take_back(watched.id, "one", "a guard tripped", "configured", {})
+    assert undone is not None
+    assert controller.committed_rollout() == undone
 
 
 def test_an_agent_begins_and_keeps_nothing(sides: tuple[Store, Store]) -> None:

@@ -42,6 +42,7 @@ from extraction_agent.tuning import trial
 from extraction_agent.tuning.generations import Generations
 from extraction_agent.tuning.guards import Watch
 from extraction_agent.tuning.record import Record
+from extraction_agent.tuning.vigil import Vigil
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,8 @@ def compose(loaded: Configuration) -> Composition:
     worker = Worker(make_agent, settings.reading.chunks_in_flight)
     name = socket.gethostname()
     record = Record(store_url, f"agent:{name}")
-    host = trial.Host(name, configuration.named, generations, begun, record, Watch(pool.stats))
+    watch = Watch(pool.stats)
+    host = trial.Host(name, configuration.named, generations, begun, record, watch, Vigil(name, watch, pool.stats))
     context = Context(
         threads=threads,
         pool=pool,

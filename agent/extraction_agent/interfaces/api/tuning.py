@@ -42,6 +42,13 @@ class TrialView(BaseModel):
     back_to: int | None = Field(description="the generation; null: the configuration's profile")
 
 
+class WatchView(BaseModel):
+    """What was committed is watched; what does not hold, the whole fleet takes back."""
+
+    rollout: int
+    seconds_left: float
+
+
 class EndedView(BaseModel):
     """A trial that led to nothing."""
 
@@ -52,7 +59,7 @@ class EndedView(BaseModel):
 
 
 class GuardFigure(BaseModel):
-    """What takes a host back during a trial, and what it sees; without a trial it does nothing."""
+    """What takes a host back during a trial, or the fleet during a watch; without either it does nothing."""
 
     guard: str
     unit: str
@@ -72,6 +79,7 @@ class TuningView(BaseModel):
     rollout: int | None = Field(description="that brought it")
     token: int = Field(description="the highest this host has seen; 0: none")
     trial: TrialView | None
+    watch: WatchView | None = Field(description="null: nothing is watched")
     last_back: EndedView | None = Field(description="the latest trial, if it led to nothing")
     restart: str | None = Field(description="why the agent is about to be started anew")
     guards: list[GuardFigure]
@@ -111,6 +119,7 @@ def _view(context: Context) -> TuningView:
     profile, host = context.profile, context.host
     held = None if host is None else host.generation
     trial, ended = (None, None) if host is None else (host.trial, host.ended)
+    watched = None if host is None else host.vigil.rollout
     return TuningView(
         profile=profile.name,
         description=profile.description,
@@ -122,6 +131,9 @@ def _view(context: Context) -> TuningView:
         trial=None
         if host is None or trial is None
         else TrialView(rollout=trial.rollout, seconds_left=round(host.left, 1), back_to=host.back_to),
+        watch=None
+        if host is None or watched is None
+        else WatchView(rollout=watched, seconds_left=round(host.vigil.left, 1)),
         last_back=None
         if ended is None
         else EndedView(generation=ended.number, rollout=ended.rollout, reason=ended.reason, recorded=ended.told),

@@ -18,6 +18,7 @@ from extraction_agent.store.audit import person
 from extraction_agent.store.rollout_rows import Judgement, Rollout
 from extraction_agent.store.store import Store
 from extraction_agent.tuning import rollout as rules
+from extraction_agent.tuning.watched import Watched
 
 app = typer.Typer(help="Change the fleet's profile: the record that decides it.", no_args_is_help=True)
 
@@ -31,6 +32,12 @@ _OrRunning = Annotated[
 _OrLatest = Annotated[
     int | None,
     typer.Argument(metavar="[ID]", min=1, max=2**63 - 1, help="The rollout's number; without it the latest."),
+]
+_OrWatched = Annotated[
+    int | None,
+    typer.Argument(
+        metavar="[ID]", min=1, max=2**63 - 1, help="Without it the fleet's, or the one it was taken back from."
+    ),
 ]
 _Profile = Annotated[str, typer.Argument(metavar="PROFILE", help="A profile's name, or its file.", show_default=False)]
 _Hosts = Annotated[int, typer.Option("--hosts", min=1, max=100_000, help="How many hosts run an agent on this store.")]
@@ -56,6 +63,12 @@ def begin(
     time_zone: Annotated[
         str, typer.Option("--time-zone", metavar="ZONE", help="Whose wall clock the windows are of.")
     ] = "UTC",
+    watch_seconds: Annotated[
+        float,
+        typer.Option(
+            "--watch", metavar="SECONDS", min=0, max=31_536_000, help="For how long it is watched after its commit."
+        ),
+    ] = rules.WATCH,
     who: options.Who = None,
     json: options.Json = False,
 ) -> None:
@@ -63,7 +76,7 @@ def begin(
     circumstances = rules.Circumstances(tuple(firing or ()), _hours(window or []), _zone(time_zone))
     loaded = profiles.load(profile)
     with store_for(store, who) as opened:
-        begun = rules.begin(opened, loaded, holder or person(), lease, hosts, circumstances)
+        begun = rules.begin(opened, loaded, holder or person(), lease, hosts, circumstances, watch_seconds)
     _tell(begun, json=json)
 
 
@@ -191,6 +204,33 @@ def status(store: options.Store, id_: _OrLatest = None, json: options.Json = Fal
             ("index", "database", "state", "ours"),
             ((one.name, one.database, str(one.state), "yes" if one.ours else "no") for one in indexes),
         )
+
+
+@app.command()
+def watch(store: options.Store, id_: _OrWatched = None, json: options.Json = False) -> None:
+    """Show what hosts have seen since a rollout was committed, and whether it has held."""
+    with store_for(store) as opened:
+        found = opened.committed_rollout() if id_ is None else opened.rollout(id_)
+        if found is None:
+            raise errors.NotFound("No rollout has been committed yet: nothing is watched.")
+        if id_ is None and found.undoes is not None:
+            found = opened.rollout(found.undoes)
+        watched = Watched.of(opened, found)
+    if json:
+        output.as_json(watched.as_dict())
+        return
+    output.facts({"watch": str(watched)})
+    if watched.hosts:
+        output.rows(
+            ("host", "seen", "records", "least per busy minute", "errors", "pool", "note"),
+            (
+                (one.host, f"{one.seconds / 3600:.1f} h" if one.seconds >= 3600 else f"{one.seconds:.0f} s",
+                 f"{sum(point.records for point in one.points):,}",
+                 "" if one.least_per_minute is None else f"{one.least_per_minute:,.0f}",
+                 "" if one.error_rate is None else f"{one.error_rate:.2%}", f"{one.pool_use:.0%}", one.tripped or "")
+                for one in watched.hosts
+            ),
+        )  # fmt: skip
 
 
 @app.command()

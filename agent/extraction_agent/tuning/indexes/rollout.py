@@ -87,7 +87,7 @@ def apply(
     with Work(place, limits, tell, (lambda: None) if dry_run else lease.keep) as work:
         known = {one.name: one for one in store.rollout_indexes(rollout_id) if one.database == place.name}
         with place.translated():
-            left = [one for one in left_in(store, place, work.connection) if one.rollout_state is RolloutState.ABORTED]
+            left = unwanted(store, place, left_in(store, place, work.connection))
             prepared = [
                 _without(_prepare(work, rollout, one, known), {mark(index) for index in left})
                 for one in wanted(profile.settings.indexes, place)
@@ -217,6 +217,14 @@ def left_in(store: Store, place: Place, connection: Connection, rollout_id: int 
         if one.database == place.name and one.ours and one.rollout_state is not RolloutState.RUNNING
         if one.state is not IndexState.DROPPED or one.temporary_name in names or mark(one) in marks
     ]
+
+
+def unwanted(store: Store, place: Place, found: list[RolloutIndex]) -> list[RolloutIndex]:
+    """Those of rollouts that are no more. What was committed and taken back stays if the fleet's profile wants it."""
+    if not any(one.undone for one in found):
+        return [one for one in found if one.left]
+    names = _of_fleet(store, place)[1]
+    return [one for one in found if one.left and not (one.undone and one.name in names)]
 
 
 def _drop(store: Store, work: Work, index: RolloutIndex, *, dry_run: bool) -> Outcome:

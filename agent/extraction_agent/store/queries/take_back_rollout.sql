@@ -1,0 +1,1 @@
+SELECT take_back_rollout(%(id)s, %(because)s, %(host)s, %(profile)s, %(settings)s)

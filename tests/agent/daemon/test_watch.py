@@ -1,0 +1,136 @@
+"""Real daemons that watch what was committed: a regression in the middle takes the fleet back, and it is told why."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from agent.daemon.controller import (
+    BACK,
+    BEFORE,
+    NARROW,
+    WIDE,
+    Controller,
+    Mill,
+    pool_maximum,
+    profile,
+    tuning,
+    wait_for,
+)
+from daemons import Daemon, until
+from extraction_agent.profiles import Profile
+from extraction_agent.store.rollout_rows import Rollout
+from support import Database
+
+EXTRACTCTL = Path(sys.executable).parent / "extractctl"
+GRIND: dict[str, Any] = {"reading": {"chunks_in_flight": 4}, "source_guard": {"enabled": False}}
+
+
+def _report(store: Database, rollout: Rollout) -> dict[str, Any]:
+    done = subprocess.run(
+        [str(EXTRACTCTL), "rollout", "watch", str(rollout.id), "--json"],
+        capture_output=True, text=True, check=True, timeout=30, env={**os.environ, "EXTRACTION_STORE": store.url},
+    )  # fmt: skip
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def _committed(controller: Controller, wanted: Profile, watch: float, *hosts: Daemon) -> Rollout:
+    begun = controller.begin(wanted, watch=watch)
+    for host in hosts:
+        assert controller.put(host, begun).status == 200
+    controller.commit(begun)
+    for host in hosts:
+        wait_for(host, "confirmed")
+        until(lambda: tuning(host)["watch"] is not None, "the watch")  # noqa: B023 - called at once
+    return begun
+
+
+@pytest.fixture
+def fleet(make_host: Callable[..., Daemon]) -> tuple[Daemon, Daemon]:
+    """Two hosts that read with four threads, unguarded."""
+    made = make_host("one"), make_host("two")
+    for host in made:
+        host.tune(**GRIND)
+        host.start()
+        host.make_token()
+    return made
+
+
+@pytest.mark.ci
+def test_a_regression_in_the_middle_of_a_watch_takes_the_fleet_back(
+    fleet: tuple[Daemon, Daemon], controller: Controller, source: Database, store: Database
+) -> None:
+    """Two days scaled to a minute: a point every 1.25 s. The source turns slow after some of them."""
+    before = _committed(controller, profile("before", pool={"maximum": 14, "minimum_idle": 3}, **GRIND), 60, *fleet)
+    floor = {"throughput_records_per_minute": 60_000, "throughput_busy_seconds": 3}
+    tried = _committed(controller, profile("tried", pool=WIDE, guards=floor, **GRIND), 60, *fleet)
+    mill = Mill(source, 200_000)
+    mill.set(seconds=0.02)
+    mill.extraction(store, chunk_rows=500)
+    until(lambda: len(_report(store, tried)["hosts"][0]["points"]) >= 4, "some points")
+    assert [pool_maximum(host) for host in fleet] == [12, 12], "so far it holds"
+    assert _report(store, tried)["outcome"] == "watched"
+    mill.set(seconds=1)
+    since = time.monotonic()
+    until(lambda: all(pool_maximum(host) == 14 for host in fleet), "the fleet's way back", 70 + BACK)
+    took = time.monotonic() - since
+    report = _report(store, tried)
+    print(f"all back {took:.1f} s after the source turned slow: {report['said']}")
+    assert (report["outcome"], report["by"]["profile"], report["by"]["undoes"]) == ("taken back", "before", tried.id)
+    assert "the guard throughput tripped" in report["said"]
+    assert "below the floor of 60,000" in report["said"]
+    assert any(host["tripped"] for host in report["hosts"])
+    assert all(tuning(host)["rollout"] == report["by"]["rollout_id"] for host in fleet)
+    assert [tuning(host)["watch"] for host in fleet] == [None, None], "the way back is not watched"
+    assert _report(store, before)["outcome"] == "followed"
+    assert ("rollout.taken_back", "agent:" + os.uname().nodename.partition("-")[0]) in controller.actions()
+    mill.set()
+    for host in fleet:
+        host.stop()
+
+
+def test_the_first_of_all_goes_back_to_the_configuration(host: Daemon, controller: Controller, store: Database) -> None:
+    """A pool of two, both at a table that is locked: exhausted."""
+    tried = _committed(controller, profile(pool=NARROW), 60, host)
+    assert pool_maximum(host) == 2
+    with psycopg.connect(store.url) as blocking, ThreadPoolExecutor(6) as clients:
+        blocking.execute("LOCK TABLE extraction_configs")
+        since = time.monotonic()
+        asked = [clients.submit(host.ask, "/api/v1/configs") for _ in range(6)]
+        until(lambda: pool_maximum(host) == BEFORE, "the way back", 5 + BACK)
+        took = time.monotonic() - since
+        blocking.rollback()
+        assert {one.result().status for one in asked} == {200}, "those who waited were served"
+    print(f"back {took:.1f} s after the pool was exhausted, of which the rule asks 5")
+    assert 5 <= took < 5 + BACK
+    assert host.metric('extraction_watch_trips_total{guard="pool"}') == 1
+    assert host.metric("extraction_watch_seconds_left") == 0
+    report = _report(store, tried)
+    assert (report["outcome"], report["by"]["profile"]) == ("taken back", "test")
+    host.stop()
+
+
+@pytest.mark.ci
+def test_a_watch_that_sees_nothing_ends_as_held(host: Daemon, controller: Controller, store: Database) -> None:
+    """Also over a start in the middle of it."""
+    tried = _committed(controller, profile(pool=WIDE), 60, host)
+    until(lambda: bool(_report(store, tried)["hosts"][0]["points"]), "a point")
+    host.stop()
+    host.start()
+    until(lambda: tuning(host)["watch"] is not None, "the watch")
+    before = len(_report(store, tried)["hosts"][0]["points"])
+    until(lambda: len(_report(store, tried)["hosts"][0]["points"]) > before, "another point")
+    store.run("UPDATE rollouts SET ended_at = ended_at - interval '1 minute'")
+    until(lambda: tuning(host)["watch"] is None, "the end")
+    assert _report(store, tried)["outcome"] == "held"
+    assert pool_maximum(host) == 12
+    host.stop()
