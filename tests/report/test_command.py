@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from extraction_agent import errors
 from extraction_agent.interfaces.cli.main import app
@@ -95,8 +94,8 @@ def _edit(name: str, place: str, value: object) -> Callable[[Path], None]:
 def test_a_broken_file_is_a_sentence_and_no_report_is_left(
     tmp_path: Path, spoil: Callable[[Path], object], sentence: str
 ) -> None:
-    run(folders.write(tmp_path, folders.whole()))
-    assert (tmp_path / "report.html").exists()
+    folders.write(tmp_path, folders.whole())
+    (tmp_path / "report.html").write_text("GO")
     spoil(tmp_path)
     with pytest.raises(errors.UsageError, match=sentence) as raised:
         CliRunner().invoke(app, ["report", str(tmp_path)], catch_exceptions=False)

@@ -7,12 +7,11 @@ from typing import Literal
 
 from extraction_agent.model import Strict
 from extraction_agent.report import evidence, folder
-from extraction_agent.report.figures import Figure, Figures, Unit, pointer, shown
+from extraction_agent.report.figures import Figure, Figures, How, Unit, pointer, shown
+from extraction_agent.report.resources import unequal
 
 Outcome = Literal["holds", "fails", "not measured"]
 Sign = Literal["<", "≤", "≥"]
-
-REACHED = 0.95  # of the offered load: with less, resources are not compared at the same work
 
 
 class Part(Strict):
@@ -110,29 +109,29 @@ class _Criteria:
         return self._increase("agent_cpu_seconds", "s", "cpu_increase", "CPU time of the agent")
 
     def load(self) -> tuple[Part, ...]:
-        name = self._steady[self._after]
         load = self._run.load(self._after, "steady")
-        users, seconds = (
-            [self._figures.take("as it is", pointer(one, field), unit=unit) for one in self._steady.values()]
-            for field, unit in (("users", "users"), ("seconds", "s"))
-        )
-        unserved = [
-            self._figures.take(
-                "sum by sum", *(pointer(one, f) for f in ("failed", "refused", "requests")), unit="share"
-            )
-            for one in self._steady.values()
-        ]
-        lack = self._lack(name)
         scale = load.scale if load else 1.0
-        parts = (
-            self._part("users at once", "≥", "load_users", *users, users[1], lack),
-            self._part(_scaled("for how long", scale), "≥", "load_seconds", *seconds, seconds[1], lack, scale),
-            self._part("requests not served", "≤", "error_rate", *unserved, unserved[1], lack),
+        lasted = self._of_load(
+            _scaled("for how long", scale), "≥", "load_seconds", "as it is", "s", ("seconds",), scale
         )
-        if load is None or not load.aborted:
-            return parts
-        because = f"The load test was aborted after {shown(load.seconds, 's')}."
-        return (parts[0], parts[1].model_copy(update={"outcome": "fails", "because": because}), parts[2])
+        if load and load.aborted:
+            because = f"The load test was aborted after {shown(load.seconds, 's')}."
+            lasted = lasted.model_copy(update={"outcome": "fails", "because": because})
+        unserved = ("failed", "refused", "requests")
+        return (
+            self._of_load("users at once", "≥", "load_users", "as it is", "users", ("users",)),
+            lasted,
+            self._of_load("requests not served", "≤", "error_rate", "sum by sum", "share", unserved),
+        )
+
+    def _of_load(
+        self, what: str, sign: Sign, floor: str, how: How, unit: Unit, fields: tuple[str, ...], scale: float = 1.0
+    ) -> Part:
+        before, after = (
+            self._figures.take(how, *(pointer(name, field) for field in fields), unit=unit)
+            for name in self._steady.values()
+        )
+        return self._part(what, sign, floor, before, after, after, self._lack(self._steady[self._after]), scale)
 
     def tests(self) -> tuple[Part, Part]:
         failed, passed = (
@@ -170,24 +169,10 @@ class _Criteria:
         held = None
         if before and after:
             held = self._figures.take("medians' increase", *before.of, *after.of, unit="increase")
-        lack = self._unequal() or self._lack(folder.RESOURCES, field, both=True)
-        if self._unequal():
+        lack = unequal(self._run) or self._lack(folder.RESOURCES, field, both=True)
+        if unequal(self._run):
             held = None
         return self._part(f"{what} at the same load", "<", floor, before, after, held, lack, unit="increase")
-
-    def _unequal(self) -> str:
-        """Why resources cannot be compared; empty if they can."""
-        resources = self._run.get(folder.RESOURCES, evidence.Resources)
-        for side in (self._before, self._after):
-            runs = resources.profiles[side].runs if resources and side in resources.profiles else ()
-            for run in runs:
-                if resources and run.records_per_minute < REACHED * resources.offered_records_per_minute:
-                    return (
-                        f"{side} reached {run.records_per_minute:,.0f} records/min of the "
-                        f"{resources.offered_records_per_minute:,.0f} offered in round {run.round}, so the two did not "
-                        "do the same work: offer less."
-                    )
-        return ""
 
     def _pools(self, name: str) -> dict[str, evidence.PoolUse]:
         load = self._run.get(name, evidence.Load)

@@ -106,7 +106,10 @@ def _latency(run: folder.Folder, sides: _Sides) -> Iterator[Chart]:
     if not rows:
         return
     x = {"field": "share", "type": "ordinal", "sort": list(names.values()), "title": "of the answers within"}
-    y = {"field": "value", "type": "quantitative", "title": "ms", "scale": {"type": "log"}, "axis": {"tickCount": 5}}
+    decades = _decades([*(row["value"] for row in rows), *(1000 * value for value in floors.values())])
+    axis = {"values": _powers(decades), "format": ",~g"}
+    scale = {"type": "log", "domain": decades}
+    y = {"field": "value", "type": "quantitative", "title": "ms", "scale": scale, "axis": axis}
     limits = [{"share": names[name], "value": 1000 * value} for name, value in floors.items()]
     both = {"x": {**x, "axis": {"labelAngle": 0}}, "y": y}
     yield Chart(
@@ -199,16 +202,11 @@ def _cpu(run: folder.Folder, sides: _Sides) -> Iterator[Chart]:
 def _strip(rows: list[Row], sides: _Sides, unit: str, floor: float | None, by: str, *, logarithmic: bool) -> Spec:
     """A row for each name, a point for each value, a bar for the median."""
     names = list(dict.fromkeys(row[by] for row in rows))
-    scale: Spec = {"type": "log"} if logarithmic else {"zero": True}
-    x = {
-        "field": "value",
-        "type": "quantitative",
-        "title": unit,
-        "scale": scale,
-        "axis": {"tickCount": 4, "format": "~s"},
-    }
-    if unit == "ms":
-        x["axis"] = {"tickCount": 4, "format": "~r"}
+    values = [row["value"] for row in rows]
+    scale: Spec = {"type": "log", "domain": _decades([*values, floor or values[0]])} if logarithmic else {"zero": True}
+    axis: Spec = {"values": _powers(scale["domain"])} if logarithmic else {"tickCount": 5}
+    axis |= {"format": "~s" if unit == "records/min" else ",~g"}
+    x = {"field": "value", "type": "quantitative", "title": unit, "scale": scale, "axis": axis}
     y = {"field": by, "type": "nominal", "sort": names, "title": None, "axis": {"labelLimit": 110, "grid": True}}
     offset = {} if by == "side" else {"yOffset": {"field": "side", "sort": sides.names}}
     both = {"x": x, "y": y, **offset}
@@ -251,7 +249,8 @@ def _over_time(
     floor: float | None,
 ) -> Iterator[Chart]:
     """A line for each side's steady load."""
-    rows, of = [], []
+    rows: list[Row] = []
+    of: list[str] = []
     for side in (run.scenario.before, run.scenario.after):
         load = run.load(side, "steady")
         known = [(one.at_seconds / 60, getattr(one, field)) for one in load.samples] if load else []
@@ -261,9 +260,14 @@ def _over_time(
             of.append(pointer(folder.load_name(side, "steady"), "samples", "*", field))
     if not rows:
         return
-    x = {"field": "minutes", "type": "quantitative", "title": "minutes", "axis": {"tickCount": 6, "grid": False}}
+    x = {
+        "field": "minutes",
+        "type": "quantitative",
+        "title": "minutes",
+        "axis": {"tickCount": 6, "grid": False, "format": "~g"},
+    }
     y = {"field": "value", "type": "quantitative", "title": unit, "scale": {"zero": True}, "axis": {"tickCount": 5}}
-    last = [max((row for row in rows if row["side"] == s), key=lambda row: row["minutes"]) for s in _present(rows)]
+    last = list({row["side"]: row for row in rows}.values())
     layers: list[Spec] = [
         {
             "data": {"values": rows},
@@ -303,8 +307,15 @@ def _binned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     return [(sum(at for at, _ in part) / len(part), sum(value for _, value in part) / len(part)) for part in parts]
 
 
-def _present(rows: list[Row]) -> list[str]:
-    return list(dict.fromkeys(row["side"] for row in rows))
+def _decades(values: list[float]) -> list[float]:
+    """Powers of ten around all values."""
+    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
+    return [10.0**low, 10.0 ** max(high, low + 1)]
+
+
+def _powers(decades: list[float]) -> list[float]:
+    low, high = (round(math.log10(one)) for one in decades)
+    return [10.0**power for power in range(low, high + 1)]
 
 
 def _middles(rows: list[Row], by: str) -> list[Row]:

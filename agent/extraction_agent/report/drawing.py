@@ -11,10 +11,12 @@ from extraction_agent.report.charts import COLOURS, DASHES, Chart
 _CONFIG = {
     "font": "sans-serif",
     "background": None,
+    "padding": {"left": 14, "right": 8, "top": 8, "bottom": 4},  # a reader's font may be wider than the one measured
     "view": {"stroke": None},
     "axis": {
         "labelColor": "var(--muted)", "titleColor": "var(--muted)", "gridColor": "var(--rule)", "labelFontSize": 12,
         "domainColor": "var(--rule)", "tickColor": "var(--rule)", "titleFontSize": 12, "titleFontWeight": "normal",
+        "labelFlush": False,
     },
     "legend": {"disable": True},  # the page has one for all
 }  # fmt: skip

@@ -21,7 +21,8 @@ from pydantic import ValidationError
 from extraction_agent import errors, profiles
 from extraction_agent.report.evidence import VERSION, Load, Shape
 
-SLACK = 0.98  # of its planned length; what was shorter was aborted, as load-tests/lib/summary.js has it
+_SLACK = 0.98  # of its planned length, less the seconds in which nobody asks; what was shorter was aborted
+_QUIET = 2.0  # s
 _GZIP = b"\x1f\x8b"
 _MOST = 256 * 1024 * 1024  # bytes of a file that is read as a whole
 _JUDGED = re.compile(r"^http_req_duration\{profile:([^,}]+),shape:([^,}]+),scenario:default,expected_response:true\}$")
@@ -293,8 +294,8 @@ def _made(path: Path, told: _Told, summary: dict[str, Any]) -> Load:
     values = {
         "kind": "load", "version": VERSION, "scenario": UNNAMED, "measured_at": told.at,
         "command": f"k6 run (read from {path.name})", "profile": told.profile, "shape": told.shape,
-        "scale": told.scale, "users": told.users, "seconds": told.seconds,
-        "aborted": told.seconds < SLACK * told.planned, "requests": told.requests, "failed": told.failed,
+        "scale": told.scale, "users": told.users, "seconds": min(told.seconds, told.planned),
+        "aborted": told.seconds < _SLACK * told.planned - _QUIET, "requests": told.requests, "failed": told.failed,
         "refused": told.refused, "latency_seconds": told.latency,
         "records_per_minute": None if told.records is None else 60 * told.records / told.seconds, "k6": summary,
     }  # fmt: skip

@@ -29,6 +29,7 @@ from extraction_agent.model import Strict
 from extraction_agent.profiles import Gates
 from extraction_agent.report import evidence, folder
 from extraction_agent.report.figures import Figure, Figures, Unit, pointer, shown
+from extraction_agent.report.resources import unequal
 
 CPU = Measure("cpu", "s", 1, relative=True, pooled=False)
 MEMORY = Measure("memory", "bytes", 1, relative=True, pooled=False)
@@ -128,6 +129,8 @@ def _paired(run: folder.Folder, asked: _Asked) -> _Compared:
     if len(old) == len(new) and len(old) and min(old.min(), new.min()) > 0:
         values = asked.measure.worse * np.log(new / old)
     lack = f"There is no {asked.file}." if asked.file not in run.found else f"{asked.file} does not tell it of both."
+    if asked.file == folder.RESOURCES and (why := unequal(run)):
+        values, lack = np.array([]), why
     return _Compared(asked, _rule(asked, before), before, after, of, values, lack)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from extraction_agent.model import Strict
-from extraction_agent.report import folder
+from extraction_agent.report import evidence, folder
 from extraction_agent.report.figures import Figure, Figures, Unit, pointer
 
 
@@ -17,8 +17,24 @@ class Resource(Strict):
     change: Figure | None
 
 
+REACHED = 0.95  # of the offered load, at least
+
 _WHERE = {folder.THROUGHPUT: "full load", folder.RESOURCES: "same load"}
 _SERVERS = (("agent", "the agent"), ("source", "the source's server"), ("store", "the store's server"))
+
+
+def unequal(run: folder.Folder) -> str:
+    """Why the two did not do the same work, so that what they took cannot be compared; empty if they did."""
+    told = run.get(folder.RESOURCES, evidence.Resources)
+    for side in (run.scenario.before, run.scenario.after):
+        for one in told.profiles[side].runs if told and side in told.profiles else ():
+            if told and one.records_per_minute < REACHED * told.offered_records_per_minute:
+                return (
+                    f"{side} reached {one.records_per_minute:,.0f} records/min of the "
+                    f"{told.offered_records_per_minute:,.0f} offered in round {one.round}, so the two did not do the "
+                    "same work: offer less."
+                )
+    return ""
 
 
 def resources(run: folder.Folder) -> tuple[Resource, ...]:
