@@ -41,7 +41,7 @@ def found(program: str) -> str | None:
 
 def run(
     words: list[str], log: Path, seconds: float, *, output: Path | None = None, folder: Path = ROOT,
-    **environment: str,
+    environment: dict[str, str] | None = None,
 ) -> Done:  # fmt: skip
     """Run it to its end, in a process group of its own so that none of its children outlives it.
 
@@ -56,7 +56,7 @@ def run(
         try:
             process = subprocess.Popen(  # noqa: S603 - the steps' own commands
                 words, stdin=subprocess.DEVNULL, stdout=answered if output else told, stderr=told, cwd=folder,
-                env={**os.environ, **environment}, start_new_session=True,
+                env={**os.environ, **(environment or {})}, start_new_session=True,
             )  # fmt: skip
         except OSError as error:
             raise errors.ExtractionError(f"{words[0]} cannot be run: {error.strerror}.") from error

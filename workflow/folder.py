@@ -76,7 +76,7 @@ class Folder:
         Path(file.name).replace(path)
         return path
 
-    def record(self, name: str, model: type[BaseModel], **fields: Any) -> Path:
+    def record(self, file: str, model: type[BaseModel], /, **fields: Any) -> Path:
         """A file of the report's kinds, checked by its model before it is written."""
         header = {
             "kind": model.model_fields["kind"].annotation.__args__[0],  # type: ignore[union-attr]  # a Literal of one
@@ -86,4 +86,4 @@ class Folder:
         }
         text = json.dumps({**header, **fields}, indent=2, ensure_ascii=False, default=str) + "\n"
         model.model_validate_json(text)
-        return self.write(name, text)
+        return self.write(file, text)

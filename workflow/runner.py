@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from extraction_agent import errors
 from extraction_agent.model import Verdict
 from workflow import progress as states
-from workflow.phases import STEPS
+from workflow.fleet.fleet import failure
+from workflow.phases import STEPS, testing
 from workflow.progress import Mode, PhaseState, Progress, StepState
 from workflow.scenario import Scenario, nearest
 from workflow.steps import Context, Outcome, Result, Step, failed, not_done
@@ -17,9 +18,11 @@ _RECORDED = ("compliance", "operations")  # phases whose steps leave a file each
 
 def plan(scenario: Scenario, mode: Mode) -> tuple[PhaseState, ...]:
     """What is to be done. Raises UsageError for a step that there is not."""
+    known = [step for phase in _RECORDED for step in STEPS[phase]]
     for name in scenario.may_be_left:
-        if not any(name in steps for steps in STEPS.values()):
-            raise errors.UsageError(f"may_be_left names the step {name}, which there is not: {_hint(name)}")
+        if name not in known:
+            hint = nearest(name, known)
+            raise errors.UsageError(f"may_be_left names {name}, which is no step of {' or '.join(_RECORDED)}: {hint}")
     return tuple(_phase(scenario, phase, mode) for phase in STEPS)
 
 
@@ -35,10 +38,6 @@ def _phase(scenario: Scenario, phase: str, mode: Mode) -> PhaseState:
     if not names:
         return PhaseState(name=phase, outcome="skipped", because="the scenario has no step of it")
     return PhaseState(name=phase, steps=tuple(StepState(name=name) for name in names))
-
-
-def _hint(name: str) -> str:
-    return nearest(name, [step for steps in STEPS.values() for step in steps])
 
 
 def would_do(context: Context, phases: tuple[PhaseState, ...]) -> Iterator[str]:
@@ -57,6 +56,11 @@ def _may_be_left(context: Context, phase: PhaseState) -> str:
     return f"; {', '.join(left)} may be left if what it needs is not here" if left else ""
 
 
+def _verdict(outcome: Outcome | None) -> Verdict:
+    """Of a run whose gate does not hold because of a step with this outcome."""
+    return Verdict.INCONCLUSIVE if outcome is Outcome.NOT_DONE else Verdict.NO_GO
+
+
 class Run:
     """One run, from wherever it is to its verdict."""
 
@@ -71,6 +75,7 @@ class Run:
             for number, phase in enumerate(self._progress.phases):
                 if phase.outcome not in ("passed", "skipped") and not self._phase_passed(number):
                     self._take_back()
+                    self._tell_all()
                     return self._progress
             left = [
                 f"{phase.name}.{state.name}"
@@ -80,7 +85,20 @@ class Run:
             ]
             because = "every gate has been passed" + (f"; not done: {', '.join(left)}" if left else "")
             self._note(verdict=Verdict.GO, because=because, taken_back="")
+            self._tell_all()
         return self._progress
+
+    def _tell_all(self) -> None:
+        """The report anew, with what came after it was made."""
+        state = next(
+            (one for phase in self._progress.phases for one in phase.steps if one.name == testing.REPORT), None
+        )
+        if state is None or state.outcome is None:
+            return
+        result = self._result(STEPS["testing"][testing.REPORT])
+        if self._progress.verdict is Verdict.GO and result.outcome is not Outcome.PASSED:
+            self._note(verdict=_verdict(result.outcome), because=f"the report of the whole run: {result.because}")
+            self._take_back()
 
     def _forget_fleet(self) -> None:
         """A fleet of this machine ended with the run that made it: what was done to it is to be done again."""
@@ -113,15 +131,14 @@ class Run:
             if stopped is not None and not step.always:
                 continue
             done = self._done(number, at, step)
-            if not self._holds(done):
-                stopped = stopped or done
+            if stopped is None and not self._holds(done):
+                stopped = done
+                self._note_phase(number, outcome="failed", because=f"{done.name}: {done.because}")
         if stopped is None:
             self._note_phase(number, outcome="passed")
             return True
         because = f"{stopped.name}: {stopped.because}"
-        self._note_phase(number, outcome="failed", because=because)
-        verdict = Verdict.INCONCLUSIVE if stopped.outcome is Outcome.NOT_DONE else Verdict.NO_GO
-        self._note(verdict=verdict, because=f"the gate of {phase.name} does not hold: {because}")
+        self._note(verdict=_verdict(stopped.outcome), because=f"the gate of {phase.name} does not hold: {because}")
         return False
 
     def _holds(self, state: StepState) -> bool:
@@ -163,7 +180,7 @@ class Run:
             told = (
                 f"the fleet was taken back in {done.seconds:.0f} s"
                 if done.status == 0
-                else f"THE FLEET COULD NOT BE TAKEN BACK: {done.last_words}"
+                else f"THE FLEET COULD NOT BE TAKEN BACK: {failure(done)}"
             )
         except errors.ExtractionError as error:
             told = f"THE FLEET COULD NOT BE TAKEN BACK: {error}"

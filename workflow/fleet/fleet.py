@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,18 @@ class Fleet:
         make_ansible(self.log)
         words = [str(ANSIBLE / "bin" / "ansible-playbook"), f"--inventory={self.inventory}"]
         words.append("--extra-vars=" + json.dumps(self.variables | variables))
-        return commands.run([*words, playbook], self.log, seconds, **_environment())
+        return commands.run([*words, playbook], self.log, seconds, environment=_environment())
+
+
+def failure(done: commands.Done) -> str:
+    """What the last task that failed said; without one, the play's last words."""
+    told = done.log.read_text(encoding="utf-8", errors="replace").rpartition("\nPLAY [")[2]
+    failures = re.findall(r"^fatal: .*?=> (\{.*\})$", told, re.MULTILINE)
+    try:
+        message = json.loads(failures[-1])["msg"]
+    except (IndexError, ValueError, KeyError, TypeError):
+        return done.last_words
+    return str(message[0] if isinstance(message, list) and message else message)
 
 
 def make_ansible(log: Path) -> None:

@@ -1,7 +1,9 @@
 """Compliance: the audit log is whole and goes on, the code and what it needs are looked through."""
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 from extraction_agent import errors
 from workflow import commands
@@ -13,6 +15,7 @@ ROLLED_OUT = "testing/rollout/status.json"  # what the store says of the rollout
 _BASELINES = commands.ROOT / "workflow" / "baselines"
 _CODE = ["agent", "plugins", "workflow"]
 _SECONDS = 900.0
+_MOVED = 3  # detect-secrets-hook: all was reviewed, some of it in other lines
 _AWAY = ("connection", "resolve", "timed out", "timeout", "unreachable", "proxy", "http", "max retries", "ssl")
 
 
@@ -69,7 +72,8 @@ def _bandit(context: Context) -> Result:
 
 def _secrets(context: Context) -> Result:
     log = context.folder.file("compliance/secrets.log")
-    baseline = _BASELINES / "secrets.json"
+    baseline = context.folder.file("compliance/reviewed.json")  # a copy: the hook corrects line numbers in it
+    shutil.copyfile(_BASELINES / "secrets.json", baseline)
     listed = context.folder.file("compliance/files.txt")
     done = commands.run(["git", "ls-files"], log, _SECONDS, output=listed)
     if done.status:
@@ -79,7 +83,7 @@ def _secrets(context: Context) -> Result:
     words = [_tool(log, "detect-secrets-hook"), "--baseline", str(baseline), *looked_at]
     scanned = commands.run(words, log, _SECONDS)
     command = "detect-secrets-hook --baseline workflow/baselines/secrets.json, of every file under version control"
-    if scanned.status:
+    if scanned.status not in (0, _MOVED):
         return failed("there is what looks like a secret and was not reviewed: compliance/secrets.log", command)
     return passed(f"nothing new in {len(looked_at)} files", command, files=len(looked_at))
 
@@ -131,9 +135,9 @@ def _dependencies_listed(context: Context) -> Result:
     )  # fmt: skip
 
 
-def _licence(component: dict[str, object]) -> str:
+def _licence(component: dict[str, Any]) -> str:
     told = []
-    for one in component.get("licenses") or []:  # type: ignore[attr-defined]  # CycloneDX has a list there
+    for one in component.get("licenses") or []:
         licence = one.get("license", {})
         told.append(one.get("expression") or licence.get("id") or licence.get("name") or "unknown")
     return ", ".join(told) or "unknown"
@@ -147,7 +151,7 @@ def _tool(log: Path, name: str) -> str:
     return str(TOOLS / "bin" / name)
 
 
-def _json(file: Path) -> dict[str, list[dict[str, object]]] | None:
+def _json(file: Path) -> dict[str, list[dict[str, Any]]] | None:
     """None if the file is not there or not whole."""
     try:
         found = json.loads(file.read_text(encoding="utf-8"))

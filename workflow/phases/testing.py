@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
+from extraction_agent.model import Verdict
 from extraction_agent.profiles import Profile
 from extraction_agent.report import evidence
 from workflow import commands, pytest
+from workflow.fleet.fleet import failure
 from workflow.folder import dumped
 from workflow.phases import compliance
 from workflow.phases.planning import MINUTES
-from workflow.steps import Context, Result, Step, failed, passed
+from workflow.steps import Context, Result, Step, failed, not_done, passed
 
+REPORT = "report"  # the step that decides
 _PYTHON = str(commands.BIN / "python")
 _TESTS = 3600.0  # s
 _COMPARISON = 6 * 3600.0  # s
@@ -57,6 +60,7 @@ def _rollout(context: Context) -> Result:
         extraction_rollout_judge=str(commands.BIN / "extractctl"),
         extraction_rollout_samples=str(context.folder.file("testing/rollout/samples")),
     )
+    because = failure(done) if done.status else ""
     told = fleet.ask("rollout", "status")["answer"]
     context.folder.write(compliance.ROLLED_OUT, json.dumps(told, indent=2) + "\n")
     where = "three agents on this machine, which are no fleet of yours" if fleet.here else "the inventory's fleet"
@@ -64,13 +68,13 @@ def _rollout(context: Context) -> Result:
         return passed(f"{told['profile']} was judged GO wave by wave and committed, on {where}", done.command)
     if told.get("state") == "committed" and told.get("profile") == scenario.after:
         fleet.changed = True
-    return failed(_why_not(told, done, scenario.after), done.command)
+    return failed(_why_not(told, because, scenario.after), done.command)
 
 
-def _why_not(told: dict[str, Any], done: commands.Done, profile: str) -> str:
+def _why_not(told: dict[str, Any], because: str, profile: str) -> str:
     """What the rollout's record says; if nothing was begun, what the play said."""
     if told.get("profile") != profile:
-        return f"{profile} was not rolled out: {done.last_words}; nothing was changed"
+        return f"{profile} was not rolled out. {because}"
     verdicts = [f"wave {one['wave']} {one['verdict']}" for one in told["verdicts"]]
     return (
         f"{profile} was {told['state']} and its hosts are back: {told['reason']} "
@@ -162,8 +166,9 @@ def _report(context: Context) -> Result:
 
 def _verdict(done: commands.Done, report: Path) -> Result:
     told = json.loads(report.read_text(encoding="utf-8"))
-    words = f"{told['verdict']}: {told['sentence']}"
-    return passed(words, done.command) if done.status == 0 else failed(words, done.command)
+    if told["verdict"] == Verdict.INCONCLUSIVE:
+        return not_done(told["sentence"], done.command)
+    return passed(told["sentence"], done.command) if done.status == 0 else failed(told["sentence"], done.command)
 
 
 STEPS = (
@@ -181,6 +186,6 @@ STEPS = (
         + ", ".join(f"{profile} {shape}" for profile, shape in _loads(context)),
         _load,
     ),
-    Step("report", lambda context: commands.shown(["extractctl", "report", str(context.folder.path)]), _report,
+    Step(REPORT, lambda context: commands.shown(["extractctl", "report", str(context.folder.path)]), _report,
          always=True),
 )  # fmt: skip
