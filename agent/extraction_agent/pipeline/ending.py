@@ -6,17 +6,17 @@ from extraction_agent.store.store import Store
 
 
 def cancel(store: Store, extraction_id: int) -> Summary:
-    """Give it up; what was copied of it is dropped. Raises NotFound, UsageError if it has ended, Conflict."""
+    """Give it up; what was copied of it is dropped. Raises NotFound; Conflict if it has ended."""
     before = store.summary(extraction_id)
     if not store.end(extraction_id, Status.CANCELLED, None):
-        raise errors.UsageError(f"Extraction {extraction_id} is {before.status}; there is nothing to cancel.")
+        raise errors.Conflict(f"Extraction {extraction_id} is {before.status}; there is nothing to cancel.")
     return store.summary(extraction_id)
 
 
 def reopen(store: Store, extraction_id: int) -> None:
-    """Let it run again. Raises NotFound, UsageError if it has ended for good, Conflict."""
+    """Let it run again. Raises NotFound; Conflict if it has ended for good."""
     status = store.status(extraction_id)
     if status is None:
         store.summary(extraction_id)  # says so
     if not store.reopen(extraction_id):
-        raise errors.UsageError(f"Extraction {extraction_id} is {status}; there is nothing to resume.")
+        raise errors.Conflict(f"Extraction {extraction_id} is {status}; there is nothing to resume.")

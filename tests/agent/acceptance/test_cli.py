@@ -133,9 +133,9 @@ def test_a_second_extraction_of_the_config_is_refused_with_the_id_of_the_first(
     assert "Traceback" not in told
     assert store.value("SELECT count(*) FROM extraction_data") == 0
     assert not store.rows("SELECT FROM pg_tables WHERE schemaname = 'extraction_parts'")
-    assert run("cancel", "1", "--store", store.url).returncode == 2
+    assert run("cancel", "1", "--store", store.url).returncode == 1
     again = run("resume", "1", "--store", store.url)
-    assert again.returncode == 2
+    assert again.returncode == 1
     assert "there is nothing to resume" in again.stderr
 
 

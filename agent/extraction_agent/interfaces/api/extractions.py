@@ -119,8 +119,7 @@ async def cancel_extraction(call: Call, extraction_id: Id) -> ExtractionView:
     """Give an extraction up; what was copied of it is dropped."""
 
     def cancel(store: Store) -> ExtractionView:
-        with of_the_state():
-            return ExtractionView.of(ending.cancel(store, extraction_id))
+        return ExtractionView.of(ending.cancel(store, extraction_id))
 
     return await call.store(cancel)
 
@@ -133,8 +132,7 @@ async def resume_extraction(call: Call, extraction_id: Id) -> ExtractionView:
     """Take an extraction up again that has failed; any agent does the rest."""
 
     def resume(store: Store) -> ExtractionView:
-        with of_the_state():
-            ending.reopen(store, extraction_id)
+        ending.reopen(store, extraction_id)
         return ExtractionView.of(store.summary(extraction_id))
 
     return await call.store(resume)
