@@ -1,5 +1,5 @@
 # Everything a person types. Both `make demo` and `make test` do all the set-up first.
-.PHONY: demo test lint bench lock wheel collection lint-collection molecule clean
+.PHONY: demo test lint bench dashboards lock wheel collection lint-collection molecule clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -27,6 +27,10 @@ lint: $(VENV)/ready
 
 bench: $(VENV)/ready
 	$(BIN)/python -m benchmarks $(BENCH_OPTIONS)
+
+# Write Grafana's dashboards anew.
+dashboards: $(VENV)/ready
+	$(BIN)/python -m grafana
 
 # Pin every dependency anew (needs uv: $(BIN)/pip install uv).
 lock:
