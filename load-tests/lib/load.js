@@ -4,7 +4,7 @@ import { Counter, Gauge } from "k6/metrics";
 import { know } from "./api.js";
 import { extentOf, scale, scenariosOf, shapeOf, stepsOf } from "./shapes.js";
 import { summarize } from "./summary.js";
-import { visit } from "./users.js";
+import { failed, visit } from "./users.js";
 
 const OWN = "load-"; // how the names of configs begin that the users may change and start; they only look at others
 const P95 = 200; // ms; the user's figures
@@ -92,6 +92,7 @@ function setUp(script, profile, shape) {
 }
 
 function tearDown(at) {
+  failed.add(0); // so that it is told, too, when there was none
   const now = figures();
   if (now.process_start_time_seconds !== at.began.process_start_time_seconds) {
     console.error("The agent was started anew meanwhile: what its metrics counted is not known.");

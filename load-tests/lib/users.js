@@ -11,7 +11,7 @@ const LOOKS = 30; // at an extraction's progress, at most
 
 const started = new Counter("extractions_started");
 const followed = new Counter("extractions_followed"); // to their end
-const failed = new Counter("extractions_failed"); // or cancelled
+export const failed = new Counter("extractions_failed"); // or cancelled
 const pages = new Counter("record_pages");
 
 /**

@@ -250,14 +250,14 @@ def _of_points(path: Path, file: IO[bytes]) -> Load:
             points.profile, points.shape, points.latest.get("planned_scale"), points.latest.get("planned_seconds"),
             points.users, (ended - begun).total_seconds(), ended, points.requests,
             int(points.sums.get("errors", 0)), int(points.sums.get("refused", 0)),
-            {name: _quantile(served, share) / 1000 for name, share in _QUANTILES.items()},
+            {name: quantile(served, share) / 1000 for name, share in _QUANTILES.items()},
             None if moved is None else int(moved),
         ),
         {"metrics": {name: {"values": {"count": points.sums[name]}} for name in _SUMMED if name in points.sums}},
     )  # fmt: skip
 
 
-def _quantile(ordered: list[float], share: float) -> float:
+def quantile(ordered: list[float], share: float) -> float:
     """Between two values as k6 does it, by a straight line."""
     at = share * (len(ordered) - 1)
     lower, upper = ordered[math.floor(at)], ordered[math.ceil(at)]
