@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -57,22 +58,26 @@ class Service:
         return {"Authorization": f"Bearer {self.token}"}
 
     def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """An answer's JSON. Raises ExtractionError with the daemon's words."""
+        """An answer's JSON; one that is told to come again does. Raises ExtractionError with the daemon's words."""
         headers = {**self.authorization, "Idempotency-Key": secrets.token_hex(16)}
         data = None
         if body is not None:
             data = json.dumps(body).encode()
             headers["Content-Type"] = "application/json"
         request = urllib.request.Request(self.url + path, data, headers, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=LONGEST) as answer:
-                return json.loads(answer.read() or b"null")
-        except urllib.error.HTTPError as refused:
-            with refused:
-                told = refused.read().decode(errors="replace")
-            raise errors.ExtractionError(f"The daemon refused {method} {path}: {refused.code} {told[:500]}") from None
-        except (urllib.error.URLError, TimeoutError) as away:
-            raise errors.ExtractionError(f"The daemon did not answer {method} {path}: {away}.") from away
+        limit = time.monotonic() + PATIENCE
+        while True:
+            try:
+                with urllib.request.urlopen(request, timeout=LONGEST) as answer:
+                    return json.loads(answer.read() or b"null")
+            except urllib.error.HTTPError as refused:
+                with refused:
+                    told = f"{refused.code} {refused.read().decode(errors='replace')[:500]}"
+                if refused.code != HTTPStatus.TOO_MANY_REQUESTS or time.monotonic() > limit:
+                    raise errors.ExtractionError(f"The daemon refused {method} {path}: {told}") from None
+                time.sleep(float(refused.headers.get("Retry-After", 1)))
+            except (urllib.error.URLError, TimeoutError) as away:
+                raise errors.ExtractionError(f"The daemon did not answer {method} {path}: {away}.") from away
 
     def metrics(self) -> str:
         """What Prometheus would scrape."""

@@ -25,7 +25,7 @@ SMALL = "offered"  # a table of the source, for many small extractions
 _TEMPLATE = "history"
 _EACH = 100  # records of a past extraction
 _PER_CONFIG = 20  # past extractions of a config
-_SETTLE = 1.0  # s between a checkpoint and a run
+_SETTLE = 0.5  # s between a checkpoint and a run
 _FILL: tuple[LiteralString, ...] = (
     "CREATE EXTENSION IF NOT EXISTS pg_stat_statements",
     """

@@ -78,26 +78,29 @@ async def use(
             choice = random.Random(number)  # the same requests whatever the profile
             await asyncio.sleep(choice.random() * pause)
             while time.monotonic() - begun < seconds:
-                await _ask(session, *asked.one(choice, kinds), answers)
-                await asyncio.sleep(pause)
+                again_after = await _ask(session, *asked.one(choice, kinds), answers)
+                await asyncio.sleep(max(again_after, pause))
 
         await asyncio.gather(*(user(number) for number in range(users)))
     answers.lasted = time.monotonic() - begun
     return answers
 
 
-async def _ask(session: aiohttp.ClientSession, kind: str, path: str, answers: Answers) -> None:
+async def _ask(session: aiohttp.ClientSession, kind: str, path: str, answers: Answers) -> float:
+    """Returns the seconds after which to come again, if it was refused."""
     begun = time.perf_counter()
     try:
         async with session.get(path) as answer:
             await answer.read()
-            status = answer.status
+            status, again = answer.status, answer.headers.get("Retry-After", "1")
     except (aiohttp.ClientError, TimeoutError) as error:
         answers.failed[type(error).__name__] += 1
-        return
+        return 0.0
     if status == HTTPStatus.OK:
         answers.seconds.setdefault(kind, []).append(time.perf_counter() - begun)
     elif status == HTTPStatus.TOO_MANY_REQUESTS:
         answers.refused += 1
+        return float(again)
     else:
         answers.failed[str(status)] += 1
+    return 0.0

@@ -12,7 +12,6 @@ from benchmarks.plans import Timed
 from benchmarks.scraped import Buckets, together
 from extraction_agent.judge.samples import quantile
 from extraction_agent.report.evidence import (
-    VERSION,
     Queries,
     QueriesOf,
     QueryRun,
@@ -38,7 +37,7 @@ class Writer:
         profiles = {name: RunsOf(runs=tuple(several)) for name, several in runs.items()}
         self._write(
             Throughput(
-                kind="throughput", version=VERSION, scenario=self.scenario, measured_at=datetime.now(UTC),
+                kind="throughput", version=1, scenario=self.scenario, measured_at=datetime.now(UTC),
                 command=self.command, rows=rows, columns=len(b.COLUMNS), profiles=profiles,
             )
         )  # fmt: skip
@@ -48,7 +47,7 @@ class Writer:
         profiles = {name: RunsOf(runs=tuple(one.runs)) for name, one in found.items()}
         self._write(
             Resources(
-                kind="resources", version=VERSION, scenario=self.scenario, measured_at=datetime.now(UTC),
+                kind="resources", version=1, scenario=self.scenario, measured_at=datetime.now(UTC),
                 command=self.command, offered_records_per_minute=records_per_minute, profiles=profiles,
             )
         )  # fmt: skip
@@ -64,7 +63,7 @@ class Writer:
         }
         self._write(
             Queries(
-                kind="queries", version=VERSION, scenario=self.scenario, measured_at=datetime.now(UTC),
+                kind="queries", version=1, scenario=self.scenario, measured_at=datetime.now(UTC),
                 command=self.command, profiles=profiles,
             )
         )  # fmt: skip

@@ -124,11 +124,9 @@ async def _offer(daemon: Service, configs: list[int], seconds: float, asked: Ask
                 if answer.status == 201:
                     begun.append((await answer.json())["extraction_id"])
 
-        *_, answers, _ = await asyncio.gather(
-            *(begin(number) for number in range(round(seconds / EVERY))),
-            users.use(daemon, asked, USERS, _PAUSE, seconds),
-            asyncio.sleep(seconds),
-        )
+        looking = asyncio.create_task(users.use(daemon, asked, USERS, _PAUSE, seconds))
+        await asyncio.gather(*(begin(number) for number in range(round(seconds / EVERY))), asyncio.sleep(seconds))
+        answers = await looking
     return begun, answers
 
 

@@ -42,9 +42,10 @@ def main() -> int:
 
 def _measure(options: argparse.Namespace) -> Report:
     baseline, optimized = profiles.load("baseline"), profiles.load("optimized")
+    chosen = [one for one in OPTIMIZATIONS if options.only in (None, one.key)]
     groups = [
-        ("One switched on in `baseline`", group(baseline, optimized, "with"), optimized),
-        ("One taken away from `optimized`", group(optimized, baseline, "without"), baseline),
+        ("One switched on in `baseline`", group(baseline, optimized, "with", chosen), optimized),
+        ("One taken away from `optimized`", group(optimized, baseline, "without", chosen), baseline),
     ]
     asked = sides.past(options.stored_rows)
     with b.servers(store_settings=sides.STORE_SETTINGS) as bench, redis_server.running(bench.folder / "redis") as redis:
@@ -111,10 +112,11 @@ def _options() -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--rows", type=int, default=1_000_000, help="of the source's table, for profiles that stream")
-    add("--slow-rows", type=int, default=20_000, help="of these, for profiles that go row by row")
+    add("--slow-rows", type=int, default=10_000, help="of these, for profiles that go row by row")
     add("--stored-rows", type=int, default=1_000_000, help="records that stand in each store")
     add("--runs", type=int, default=5, help="rounds")
-    add("--seconds", type=float, default=10, help="how long users ask, three times in each turn")
+    add("--seconds", type=float, default=6, help="how long users ask, three times in each turn")
+    add("--only", choices=[one.key for one in OPTIMIZATIONS], help="one of the optimizations instead of all")
     add("--output", type=Path, help="the JSON file; without it benchmarks/results/DATE-one-by-one.json")
     add("--from", dest="from_file", type=Path, metavar="FILE", help="measure nothing, show a result of before")
     add("--page", action="store_true", help="renew the generated part of docs/explanation/techniques.md")

@@ -1,5 +1,6 @@
 """Profiles that differ from another in one optimization."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from extraction_agent.profiles import Profile, Settings
@@ -31,12 +32,14 @@ class Variant:
     differs: Optimization | None
 
 
-def group(base: Profile, other: Profile, word: str) -> list[Variant]:
+def group(
+    base: Profile, other: Profile, word: str, optimizations: Sequence[Optimization] = OPTIMIZATIONS
+) -> list[Variant]:
     """The base, then one variant for each optimization, which has that one's settings from the other profile.
 
     word: what stands between the base's name and the optimization's, with or without.
     """
-    return [Variant(base, None), *(Variant(_taken(base, other, one, word), one) for one in OPTIMIZATIONS)]
+    return [Variant(base, None), *(Variant(_taken(base, other, one, word), one) for one in optimizations)]
 
 
 def _taken(base: Profile, other: Profile, one: Optimization, word: str) -> Profile:

@@ -27,16 +27,16 @@ def test_profiles_are_compared_on_the_same_data(tmp_path: Path) -> None:
     profile.write_text("name: mine\ndescription: of a test\nextends: optimized\nsettings: {pool: {maximum: 25}}\n")
     done = _run(
         "--scenario", "A test", "--output", str(tmp_path / "testing"), "--profiles", f"baseline,{profile}",
-        "--rows", str(ROWS), "--runs", "2", "--seconds", "6", "--offered", "6000",
+        "--rows", str(ROWS), "--runs", "1", "--seconds", "6", "--offered", "6000",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "mine, against baseline" in done.stdout
+    assert "\nmine" in done.stdout
 
     throughput = Throughput.model_validate_json((tmp_path / "testing/throughput.json").read_text())
     assert throughput.scenario == "A test"
     assert list(throughput.profiles) == ["baseline", "mine"]
     for profiled in throughput.profiles.values():
-        assert [run.round for run in profiled.runs] == [1, 2]
+        assert [run.round for run in profiled.runs] == [1]
         assert {run.records for run in profiled.runs} == {ROWS}
 
     resources = Resources.model_validate_json((tmp_path / "testing/resources.json").read_text())
