@@ -10,7 +10,7 @@ import psycopg
 from psycopg.abc import PQGen, PQGenConn
 from psycopg.conninfo import conninfo_to_dict
 
-from extraction_agent import deadlines, errors, waiting
+from extraction_agent import deadlines, errors, waiting, waits
 
 RV = TypeVar("RV")
 
@@ -36,12 +36,14 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
     """A connection whose every wait ends: a server that does not answer closes it."""
 
     deadline: float | None = deadlines.STATEMENT
+    peer = waits.Wait.STORE  # whom it leads to
 
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
         limit = timeout or self.deadline
         begun = time.monotonic()
         try:
-            return super().wait(waiting.interruptible(gen), interval, limit)
+            with waits.waiting_for(self.peer):
+                return super().wait(waiting.interruptible(gen), interval, limit)
         except errors.Cancelled:
             self.pgconn.finish()  # its answer may still come: nobody may use the connection again
             raise
@@ -78,17 +80,22 @@ def address(conninfo: str, side: str) -> str:
     return f"{side} {parts.get('host', 'localhost')}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"
 
 
-def connect(conninfo: str, *, application_name: str, autocommit: bool = True) -> Connection:
+def connect(
+    conninfo: str, *, application_name: str, autocommit: bool = True, peer: waits.Wait = waits.Wait.STORE
+) -> Connection:
     """Open a connection with time-outs on the client, the network and (for a lost client) the server.
 
-    Raises psycopg.Error; callers translate it with the side they are on.
+    peer: whom a thread that uses it waits for. Raises psycopg.Error; callers translate it with the side they are on.
     """
-    return Connection.connect(
-        conninfo,
-        autocommit=autocommit,
-        application_name=application_name,
-        **NETWORK,  # type: ignore[arg-type] # libpq's own options, of mixed types
-    )
+    with waits.waiting_for(peer):
+        connection = Connection.connect(
+            conninfo,
+            autocommit=autocommit,
+            application_name=application_name,
+            **NETWORK,  # type: ignore[arg-type] # libpq's own options, of mixed types
+        )
+    connection.peer = peer
+    return connection
 
 
 _passed: set[str] = set()  # addresses of poolers in session mode

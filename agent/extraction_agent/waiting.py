@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from extraction_agent import errors
+from extraction_agent import errors, waits
 
 _SHORTEST_POLL = 0.005  # s
 _LONGEST_POLL = 0.1  # s
@@ -77,10 +77,15 @@ def interruptible(generator: Generator[Y, S, R]) -> Generator[Y, S, R]:
 
 
 class Socket:
-    """Waits on one socket. Raises `Cancelled` on a stop and `stalled` after `seconds` without readiness."""
+    """Waits on one socket. Raises `Cancelled` on a stop and `stalled` after `seconds` without readiness.
+
+    Used by the thread that made it: whose waits they are, source's or store's, is what `stalled` says.
+    """
 
     def __init__(self, fd: int, stop: Stop, seconds: float, stalled: errors.ExtractionError) -> None:
         self._stop, self._seconds, self._stalled = stop, seconds, stalled
+        self._clock = waits.clock()
+        self._peer = waits.Wait.SOURCE if isinstance(stalled, errors.SourceError) else waits.Wait.STORE
         self._fd = fd
         self._readable, self._writable = select.poll(), select.poll()
         self._readable.register(fd, select.POLLIN)
@@ -109,7 +114,12 @@ class Socket:
         self._pause = _SHORTEST_POLL
 
     def _wait(self, poller: select.poll, longest: float) -> None:
-        if poller.poll(longest * 1000):
+        before = self._clock.turn(self._peer)
+        try:
+            ready = poller.poll(longest * 1000)
+        finally:
+            self._clock.turn(before)
+        if ready:
             self._stop.check()
             self._since = None
             return

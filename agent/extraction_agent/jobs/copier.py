@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 
-from extraction_agent import deadlines, errors
+from extraction_agent import deadlines, errors, waits
 from extraction_agent.jobs.control import Control
 from extraction_agent.jobs.keeper import Keeper
 from extraction_agent.model import Plan, Status
@@ -58,7 +58,7 @@ class Copier:
         if extraction.status is not Status.RUNNING:
             return True
         try:
-            with ended_by(self._control.stop), of_this_agent.busy(_expected(extraction.plan)):
+            with ended_by(self._control.stop), of_this_agent.busy(_expected(extraction.plan)), waits.counted():
                 return self._copy_in_lane(extraction, chunk_no)
         except errors.Fenced as fenced:
             log.info("%s", fenced)

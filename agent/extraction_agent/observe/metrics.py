@@ -5,12 +5,17 @@ No label takes an unbounded value: no id of an extraction, no text of a query; n
 
 import platform
 import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics
 from prometheus_client.gc_collector import GCCollector
+from prometheus_client.metrics_core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
-from extraction_agent import __version__
+from extraction_agent import __version__, waits
 from extraction_agent.errors import SourceError, StoreError
+from extraction_agent.observe import pauses
 
 # A second series beside every counter, which nobody asks for.
 disable_created_metrics()  # type: ignore[no-untyped-call] # the library gives it no annotation
@@ -45,6 +50,21 @@ def _histogram(name: str, says: str, *labels: str, edges: tuple[float, ...] = SH
     return Histogram(name, says, labels, buckets=edges, registry=REGISTRY)
 
 
+class _Totals(Collector):
+    """A counter whose totals somebody else keeps, by the values of its label: read when a scrape asks."""
+
+    def __init__(self, name: str, says: str, label: str, totals: Callable[[], Mapping[Any, float]]) -> None:
+        LABELS[name] = (label,)
+        self._name, self._says, self._label, self._totals = name, says, label, totals
+        REGISTRY.register(self)
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        family = CounterMetricFamily(self._name, self._says, labels=[self._label])
+        for value, total in self._totals().items():
+            family.add_metric([value], total)
+        yield family
+
+
 # Extraction
 RECORDS = _counter("extraction_records_extracted_total", "Records this agent has committed to the store")
 BYTES = _counter("extraction_bytes_extracted_total", "Bytes of the records this agent has committed")
@@ -56,6 +76,18 @@ BUSY = _counter("extraction_busy_seconds_total", "Seconds in which this agent ha
 CHUNKS = _counter("extraction_chunks_total", "Attempts at chunks by this agent, by result", "result")
 CHUNK_SECONDS = _histogram(
     "extraction_chunk_duration_seconds", "From a chunk's claim to its commit, those that were committed", edges=LONG
+)
+RELAY = _Totals(
+    "extraction_relay_seconds_total",
+    "Seconds of the threads that copy, by what they waited for; nothing: they worked",
+    "waiting_for",
+    waits.totals,
+)
+RELAY_CPU = _Totals(
+    "extraction_relay_cpu_seconds_total",
+    "Seconds of the same threads on a CPU (running), and without one though they could have used it (ready)",
+    "state",
+    waits.scheduled,
 )
 CHUNKS_IN_FLIGHT = _gauge("extraction_chunks_in_flight", "Chunks this agent copies at this moment")
 ERRORS = _counter("extraction_errors_total", "Errors met by extractions, by the side that failed", "kind")
@@ -162,6 +194,9 @@ HOST_SENT = _counter("host_network_transmit_bytes_total", "Bytes sent by the hos
 HOST_READ = _counter("host_disk_read_bytes_total", "Bytes read from the host's disks")
 HOST_WRITTEN = _counter("host_disk_written_bytes_total", "Bytes written to the host's disks")
 GCCollector(REGISTRY)
+GC_PAUSES = _Totals(
+    "python_gc_pause_seconds_total", "Seconds in which the collector stopped this process", "generation", pauses.totals
+)
 
 BUILD.info({"version": __version__, "python": platform.python_version()})
 for _query in QUERIES:  # a series that is there before its first event has a rate from the first event on

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from typing import Protocol
 
+from extraction_agent import waits
 from extraction_agent.sources.protocol import Stream
 from extraction_agent.waiting import Stop
 from extraction_agent.walker import Block
@@ -62,7 +63,9 @@ class Pace:
         return min(by.share() for by in self._by)
 
     def _sleep(self, seconds: float) -> None:
-        if self._poll.poll(seconds * 1000):
+        with waits.waiting_for(waits.Wait.REST):
+            ended = self._poll.poll(seconds * 1000)
+        if ended:
             self._stop.check()
 
 

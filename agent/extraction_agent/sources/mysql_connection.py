@@ -14,7 +14,7 @@ import pymysql
 from pymysql.converters import encoders
 from pymysql.cursors import SSCursor
 
-from extraction_agent import deadlines, errors, sql
+from extraction_agent import deadlines, errors, sql, waits
 from extraction_agent.waiting import Socket, Stop
 
 PACKAGE = "extraction_agent.sources.sql"
@@ -110,7 +110,7 @@ class Connection:
     def __init__(self, address: Address, deadline: float) -> None:
         """deadline: of each wait for an answer that is not a stream, in seconds."""
         self.where = address.where
-        with self.errors():
+        with self.errors(), waits.waiting_for(waits.Wait.SOURCE):
             self._driver = pymysql.connect(
                 **address.arguments,
                 charset="utf8mb4",
@@ -150,7 +150,7 @@ class Connection:
 
     def rows(self, statement: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """All rows of a short result, their values as bytes. Raises SourceError, SourceUnavailable."""
-        with self.errors(), self._driver.cursor() as cursor:
+        with self.errors(), waits.waiting_for(waits.Wait.SOURCE), self._driver.cursor() as cursor:
             cursor.execute(statement, parameters)
             return list(cursor.fetchall())
 

@@ -9,7 +9,7 @@ import psycopg
 from psycopg import pq
 from psycopg import sql as q
 
-from extraction_agent import deadlines, errors, postgres, sql
+from extraction_agent import deadlines, errors, postgres, sql, waits
 from extraction_agent.copyio import CopyOut
 from extraction_agent.model import Chunk, Consistency, Definition, Plan
 from extraction_agent.sources import postgresql_catalog as catalog
@@ -130,7 +130,9 @@ class Source:
     def connect(self) -> postgres.Connection:
         """A session with everything pinned. Raises SourceUnavailable, SourceError, UsageError."""
         with self._errors():
-            connection = postgres.connect(self._conninfo, application_name="extraction-agent source")
+            connection = postgres.connect(
+                self._conninfo, application_name="extraction-agent source", peer=waits.Wait.SOURCE
+            )
             try:
                 connection.execute(sql.load(catalog.PACKAGE, "postgresql_session"))
                 with suppress(psycopg.errors.InvalidParameterValue):  # a platform that cannot tell: keepalives do
