@@ -1,23 +1,19 @@
 """`extractctl benchmark`: profiles against each other, on a generated table or on a real one."""
 
-import secrets as randomness
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
 from extraction_agent import errors, postgres, profiles, secrets
 from extraction_agent.interfaces.cli import follow, options, output
-from extraction_agent.model import Definition, Format, Status
+from extraction_agent.interfaces.cli.traceless import Traceless
+from extraction_agent.model import Definition, Format
 from extraction_agent.pipeline import benchmark as measuring
 from extraction_agent.pipeline.prune import prune_these
-from extraction_agent.pipeline.start import start
 from extraction_agent.profiles import Profile
 from extraction_agent.sources import open_source
-from extraction_agent.store.retention import forget_config
 from extraction_agent.store.store import Store
 
 app = typer.Typer()
@@ -74,18 +70,14 @@ class _Bench:
     def __init__(self, source_url: str, store_url: str, definition: Definition) -> None:
         self._source_url, self._store_url, self._definition = source_url, store_url, definition
         self._source = open_source(source_url)
-        self._name = f"benchmark-{randomness.token_hex(4)}"
-        self._typed_table: str | None = None
+        self.config = Traceless(store_url, "benchmark")
 
     def once(self, profile: Profile) -> measuring.Run:
         """One extraction. The time is that of planning and that from the extraction's start to its last commit."""
-        kept_url, _password = secrets.split(self._source_url)
         with Store(self._store_url) as opened:
             begun = time.monotonic()
-            started = start(opened, self._source, self._name, kept_url, None, self._definition, profile.settings)
+            started = self.config.start(opened, self._source, self._source_url, self._definition, profile.settings)
             planning = time.monotonic() - begun
-            if self._definition.format is Format.TYPED:
-                self._typed_table = opened.extraction(started.extraction_id).target
         longest = self._definition.snapshot_max_seconds
         summary = follow.work_off(self._store_url, self._source, started, profile.settings, longest, quiet=True)
         with Store(self._store_url) as opened:
@@ -104,34 +96,9 @@ class _Bench:
                 found["source"] = connection.info.server_version
         return {side: f"{number // 10000}.{number % 10000}" for side, number in found.items()}
 
-    @contextmanager
-    def cleaned(self) -> Iterator[None]:
-        """Whatever happens inside, nothing stays in the store."""
-        try:
-            yield
-        except (errors.Cancelled, KeyboardInterrupt):
-            self._clean()
-            raise errors.Cancelled("Interrupted. What the benchmark had written is deleted.") from None
-        except BaseException:
-            self._clean()
-            raise
-        else:
-            self._clean()
-
-    def _clean(self) -> None:
-        with Store(self._store_url) as opened:
-            config = opened.config(self._name)
-            if config is None:
-                return
-            mine = [one for one in opened.summaries(limit=1000) if one.config == self._name]
-            for one in mine:
-                opened.end(one.extraction_id, Status.CANCELLED, None)  # if it has not ended
-            prune_these(opened, [one.extraction_id for one in mine])
-            forget_config(opened, config.id, self._typed_table)
-
 
 def _measure(bench: _Bench, chosen: list[Profile], runs: int, *, json: bool) -> None:
-    with bench.cleaned():
+    with bench.config.cleaned():
         machine = measuring.machine(bench.versions())
         measured = measuring.interleaved(chosen, runs, bench.once, _tell)
     first = measured[0]

@@ -1,6 +1,6 @@
 """The commands by name, each loaded when it is asked for: so that a command's start costs what it needs itself."""
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from importlib import import_module
 from typing import Any
 
@@ -35,17 +35,20 @@ _GROUPS = {
     "rollout": "rollout",
     "indexes": "indexes",
 }
+_INSIDE = {"profile": {"take": "take"}}  # commands of a group that need more than the others do
 
 
 class _OnDemand(MutableMapping[str, Any]):  # of commands, whose type typer does not export
     """Reads the file of a command when it is looked up."""
 
-    def __init__(self) -> None:
-        self._known: dict[str, Any] = dict.fromkeys([*_FILES, *_GROUPS])
+    def __init__(self, files: Mapping[str, str], known: Mapping[str, Any]) -> None:
+        """files: of commands still to be read, by name; known: others."""
+        self._files = files
+        self._known: dict[str, Any] = {**known, **dict.fromkeys(files)}
 
     def __getitem__(self, name: str) -> Any:
         if self._known[name] is None:
-            self._known[name] = _load(name)
+            self._known[name] = _load(name, self._files[name])
         return self._known[name]
 
     def __setitem__(self, name: str, command: Any) -> None:
@@ -66,12 +69,15 @@ class Commands(TyperGroup):
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        self.commands = _OnDemand()
+        self.commands = _OnDemand({**_FILES, **_GROUPS}, {})
 
 
-def _load(name: str) -> Any:
-    file = import_module(f"extraction_agent.interfaces.cli.{_FILES.get(name) or _GROUPS[name]}")
+def _load(name: str, file: str) -> Any:
+    module = import_module(f"extraction_agent.interfaces.cli.{file}")
     around = typer.Typer(rich_markup_mode=None)
-    around.add_typer(file.app, name=name if name in _GROUPS else None)
+    around.add_typer(module.app, name=name if name in _GROUPS else None)
     group: Any = typer.main.get_group(around)
-    return group.commands[name]
+    command = group.commands[name]
+    if name in _INSIDE:
+        command.commands = _OnDemand(_INSIDE[name], command.commands)
+    return command

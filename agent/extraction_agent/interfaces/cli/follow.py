@@ -21,10 +21,26 @@ def work_off(
     store_url: str, source: Source, started: Started, settings: Settings, longest_snapshot: float, *, quiet: bool
 ) -> Summary:
     """Work on an extraction that has just been started, holding its snapshot."""
+    summary = work_for(None, store_url, source, started, settings, longest_snapshot, quiet=quiet)
+    assert summary is not None
+    return summary
+
+
+def work_for(
+    seconds: float | None,
+    store_url: str,
+    source: Source,
+    started: Started,
+    settings: Settings,
+    longest_snapshot: float,
+    *,
+    quiet: bool,
+) -> Summary | None:
+    """The same, but no longer than this. Returns None if it has not ended by then."""
     with own_agent(store_url, source, settings, started.extraction_id) as agent:
         if started.snapshot is not None:
             agent.hold(started.extraction_id, started.snapshot, longest_snapshot)
-        return to_the_end(agent, store_url, started.extraction_id, quiet=quiet)
+        return _work(agent, store_url, started.extraction_id, seconds, quiet=quiet)
 
 
 @contextlib.contextmanager
@@ -37,12 +53,20 @@ def own_agent(store_url: str, source: Source, settings: Settings, extraction_id:
 
 def to_the_end(agent: Agent, store_url: str, extraction_id: int, *, quiet: bool) -> Summary:
     """Run the agent until the extraction ends. Raises ExtractionError if it failed or was interrupted."""
+    summary = _work(agent, store_url, extraction_id, None, quiet=quiet)
+    assert summary is not None
+    return summary
+
+
+def _work(agent: Agent, store_url: str, extraction_id: int, seconds: float | None, *, quiet: bool) -> Summary | None:
     with progress.for_people() if not quiet else contextlib.nullcontext(progress.Shown()) as shown:
-        summary = asyncio.run(_follow(agent, store_url, extraction_id, shown))
-    return watching.ended_well(summary)
+        summary = asyncio.run(_follow(agent, store_url, extraction_id, shown, seconds))
+    return None if summary is None else watching.ended_well(summary)
 
 
-async def _follow(agent: Agent, store_url: str, extraction_id: int, shown: progress.Shown) -> Summary:
+async def _follow(
+    agent: Agent, store_url: str, extraction_id: int, shown: progress.Shown, seconds: float | None
+) -> Summary | None:
     interrupted = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -50,7 +74,7 @@ async def _follow(agent: Agent, store_url: str, extraction_id: int, shown: progr
     work = asyncio.create_task(agent.run())
     watch = asyncio.create_task(_watch(agent, store_url, extraction_id, shown))
     stopped = asyncio.create_task(interrupted.wait())
-    await asyncio.wait([work, watch, stopped], return_when=asyncio.FIRST_COMPLETED)
+    done, _ = await asyncio.wait([work, watch, stopped], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     agent.stop()
     await work
     stopped.cancel()
@@ -58,6 +82,8 @@ async def _follow(agent: Agent, store_url: str, extraction_id: int, shown: progr
         watch.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await watch
+        if not done:
+            return None
         raise errors.Cancelled(
             f"Interrupted. Extraction {extraction_id} keeps its finished chunks: "
             f"`extractctl resume {extraction_id}` does the rest, `extractctl cancel {extraction_id}` gives it up."

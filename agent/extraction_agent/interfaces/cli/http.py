@@ -167,6 +167,27 @@ class Http:
         raise kind(detail)
 
 
+def scrape(url: str, ca_file: Path | None = None) -> str:
+    """What an agent's /metrics says. It is open to all, so no token is sent. Raises AgentUnavailable, UsageError."""
+    opener, base = _opener(url.rstrip("/"), ca_file, plain=True)
+    connection = opener()
+    connection.timeout = deadlines.SAMPLE
+    try:
+        connection.request("GET", f"{base}/metrics", headers={"Accept": "text/plain"})
+        response = connection.getresponse()
+        text = response.read().decode()
+    except ssl.SSLCertVerificationError as error:
+        raise errors.ExtractionError(f"The certificate of {url} is not trusted: {error.verify_message}.") from error
+    except (OSError, http.client.HTTPException, UnicodeError) as error:
+        why = _why(error) if isinstance(error, OSError | UnicodeError) else "it broke off without an answer"
+        raise errors.AgentUnavailable(f"The agent {url} cannot be reached: {why}.") from error
+    finally:
+        connection.close()
+    if response.status != HTTPStatus.OK:
+        raise errors.UsageError(f"{url} does not answer as an agent does ({response.status}): check the URL.")
+    return text
+
+
 Opener = Callable[[], http.client.HTTPConnection]
 
 

@@ -1,4 +1,4 @@
-"""`extractctl profile`: the tuning profiles there are, and what is in them."""
+"""`extractctl profile`: the tuning profiles there are, and what is in them; and `take`, which has its own file."""
 
 import json as json_text
 from enum import StrEnum
@@ -10,7 +10,7 @@ import yaml
 from extraction_agent import profiles
 from extraction_agent.interfaces.cli import options, output, spring
 
-app = typer.Typer(help="See the tuning profiles.", no_args_is_help=True)
+app = typer.Typer(help="See the tuning profiles, or take a profile of an extraction.", no_args_is_help=True)
 
 
 class Engine(StrEnum):
