@@ -125,11 +125,6 @@ def resident(pid: int) -> tuple[int, int]:
     return _kilobytes(pid, "status", "VmRSS:"), _kilobytes(pid, "status", "VmHWM:")
 
 
-def resident_of_children(postmaster: int) -> int:
-    """Bytes in memory of a server's backends together, shared pages once."""
-    return sum(_kilobytes(pid, "smaps_rollup", "Pss:") for pid in descendants([postmaster])[1:])
-
-
 def _times(pid: int, fields: tuple[int, ...]) -> float:
     stat = _read(_PROC / str(pid) / "stat").rsplit(")", 1)
     values = stat[1].split() if len(stat) > 1 else []

@@ -29,6 +29,7 @@ _COSTS = """
 SELECT query, calls, total_exec_time / 1000 AS seconds
 FROM pg_stat_statements
 WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND query NOT LIKE '%pg_stat_statements%'
 ORDER BY total_exec_time DESC
 LIMIT 10
 """

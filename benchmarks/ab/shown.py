@@ -36,10 +36,16 @@ def shown(
             )
         yield f"\n{side.name}" + (f", against {first}" if speed else "")
         yield f"  full load: {statistics.median(_rates(mine)):,.0f} records/min  {speed}"
-        reached = "" if same.reached >= CARRIED * wanted else f", of which {same.reached:,.0f} were reached"
+        reached = (
+            ""
+            if same.reached >= CARRIED * wanted
+            else f", of which {same.reached:,.0f} were reached (give --offered what all can carry)"
+        )
         yield f"  at {wanted:,.0f} records/min{reached}:"
         yield f"    CPU of agent and both servers: {statistics.median(cpu_seconds(same.runs)):.2f} s/min  {cpu}"
         yield f"    memory of the agent: {statistics.median(memory_bytes(same.runs)) / 2**20:.1f} MiB  {memory}"
+        if same.not_begun:
+            yield f"    {same.not_begun} extractions were not begun: the ones before were not over"
         for one in main_queries[side.name]:
             yield f"  {one.name}: p95 {1000 * one.p95_seconds:.2f} ms, {one.scan}"
 
