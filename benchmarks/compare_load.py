@@ -140,8 +140,8 @@ def _pool(before: Load, after: Load) -> Row:
     old, new = (one.pools["store"].use_p95 if "store" in one.pools else None for one in (before, after))
     limit = _GATES.pool_use
     floor: Outcome = "" if new is None else "kept" if new < limit else "broken"
-    shown = ("not measured" if share is None else f"{100 * share:.0f} %" for share in (old, new))
-    return Row("pool in use, p95", *shown, f"< {100 * limit:g} %", floor, "")
+    shown_old, shown_new = ("not measured" if share is None else f"{100 * share:.0f} %" for share in (old, new))
+    return Row("pool in use, p95", shown_old, shown_new, f"< {100 * limit:g} %", floor, "")
 
 
 def _timeouts(name: str, before: Load, after: Load, of: Callable[[Load], int | None]) -> Row:
