@@ -26,6 +26,12 @@ QUERIES = (
         "idx_extraction_data_extracted_at",
     ),
     Query(
+        "a page of records, in a wide window",  # as the daemon reads one
+        "SELECT data FROM ONLY extraction_data WHERE extraction_id = %(extraction)s "
+        "AND ctid > '(0,0)'::tid AND ctid < '(100000,0)'::tid ORDER BY ctid LIMIT 50",
+        "idx_extraction_data_extracted_at",
+    ),
+    Query(
         "extractions that failed, newest first",
         "SELECT id, config_id, created_at FROM extractions WHERE status = 'failed' ORDER BY created_at DESC LIMIT 50",
         "idx_extraction_status_created",
