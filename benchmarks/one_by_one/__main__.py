@@ -77,6 +77,7 @@ def _report(options: argparse.Namespace, redis: str | None) -> Report:
         rows=options.rows,
         slow_rows=options.slow_rows,
         stored_rows=options.stored_rows,
+        users=options.users,
         seconds=options.seconds,
         cache="The cache is a Redis on this machine." if redis else "No Redis is here: the cache is the daemon's own.",
     )
@@ -94,7 +95,7 @@ def _round(
     asked = sides.past(options.stored_rows)
     for place in range(len(several)):
         side = several[(place + number) % len(several)]
-        made = turn(bench, side, asked, options.seconds, redis)
+        made = turn(bench, side, asked, options.users, options.seconds, redis)
         next(one for one in report.groups if side.name in one.turns).turns[side.name].append(made)
         told = ", ".join(f"{name} {figure:,.4g}" for name, figure in made.figures.items())
         _tell(f"round {number + 1}: {side.name}: {told}")
@@ -115,14 +116,20 @@ def _options() -> argparse.Namespace:
     add("--slow-rows", type=int, default=10_000, help="of these, for profiles that go row by row")
     add("--stored-rows", type=int, default=1_000_000, help="records that stand in each store")
     add("--runs", type=int, default=5, help="rounds")
+    add("--users", type=int, default=100, help="who ask at once")
     add("--seconds", type=float, default=6, help="how long users ask, three times in each turn")
     add("--only", choices=[one.key for one in OPTIMIZATIONS], help="one of the optimizations instead of all")
     add("--output", type=Path, help="the JSON file; without it benchmarks/results/DATE-one-by-one.json")
     add("--from", dest="from_file", type=Path, metavar="FILE", help="measure nothing, show a result of before")
     add("--page", action="store_true", help="renew the generated part of docs/explanation/techniques.md")
     options = parser.parse_args()
-    if not 0 < options.slow_rows <= options.rows or options.runs < 1 or options.seconds <= 0 or options.stored_rows < 1:
-        parser.error("take at least 1 row, run, second and stored row, and no more --slow-rows than --rows")
+    if (
+        not 0 < options.slow_rows <= options.rows
+        or min(options.runs, options.users) < 1
+        or options.seconds <= 0
+        or options.stored_rows < 1
+    ):
+        parser.error("take at least 1 row, run, user, second and stored row, and no more --slow-rows than --rows")
     return options
 
 

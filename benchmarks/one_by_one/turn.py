@@ -18,15 +18,14 @@ from benchmarks.watch import Watch
 from extraction_agent import errors
 from extraction_agent.judge.measures import THROUGHPUT, Measure
 
-CROWD = 100  # users
 THOUGHT = 1.0  # s between two requests of one
 _PATIENCE = 30.0  # s for a cache to be in use
 SLOW = "slow"  # the table that the old way copies: as many rows as take it some seconds
 
-BESIDE_P95 = Measure("p95 of 100 users beside an extraction", "s", 1, relative=True, pooled=False)
-BESIDE_P50 = Measure("median of 100 users beside an extraction", "s", 1, relative=True, pooled=False)
-CROWD_RATE = Measure("answers a second to 100 users without thought", "1/s", -1, relative=True, pooled=False)
-CROWD_P95 = Measure("p95 of 100 users without thought", "s", 1, relative=True, pooled=False)
+BESIDE_P95 = Measure("p95 of users beside an extraction", "s", 1, relative=True, pooled=False)
+BESIDE_P50 = Measure("median of users beside an extraction", "s", 1, relative=True, pooled=False)
+CROWD_RATE = Measure("answers a second to users without thought", "1/s", -1, relative=True, pooled=False)
+CROWD_P95 = Measure("p95 of users without thought", "s", 1, relative=True, pooled=False)
 CONFIG_P50 = Measure("median of reading a config, alone", "s", 1, relative=True, pooled=False)
 CONFIG_P95 = Measure("p95 of reading a config, alone", "s", 1, relative=True, pooled=False)
 CPU = Measure("CPU seconds per million records", "s", 1, relative=True, pooled=True)
@@ -48,8 +47,8 @@ class Turn:
     failed: dict[str, int] = field(default_factory=dict)
 
 
-def turn(bench: b.Bench, side: Side, asked: Asked, seconds: float, redis_url: str | None) -> Turn:
-    """seconds: how long users ask, each of three times. Raises ExtractionError."""
+def turn(bench: b.Bench, side: Side, asked: Asked, crowd: int, seconds: float, redis_url: str | None) -> Turn:
+    """crowd: how many users ask. seconds: for how long, each of three times. Raises ExtractionError."""
     made = Turn()
     with service.running(bench.folder / "daemon", side.store_url, side.file, redis_url) as daemon:
         config = daemon.config("moved", bench.source_url, SLOW if side.is_old_way else b.TABLE)
@@ -71,17 +70,17 @@ def turn(bench: b.Bench, side: Side, asked: Asked, seconds: float, redis_url: st
         made.figures[CONFIG_P95.name] = share(alone.all(), 0.95)
 
         with Watch(daemon, bench) as crowded:
-            crowd = asyncio.run(users.use(daemon, asked, CROWD, 0.0, seconds))
+            hasty = asyncio.run(users.use(daemon, asked, crowd, 0.0, seconds))
             with _extracting(daemon, config) as ids:
-                beside = asyncio.run(users.use(daemon, asked, CROWD, THOUGHT, seconds))
-        made.figures[CROWD_RATE.name] = len(crowd.all()) / crowd.lasted
-        made.figures[CROWD_P95.name] = share(crowd.all(), 0.95)
+                beside = asyncio.run(users.use(daemon, asked, crowd, THOUGHT, seconds))
+        made.figures[CROWD_RATE.name] = len(hasty.all()) / hasty.lasted
+        made.figures[CROWD_P95.name] = share(hasty.all(), 0.95)
         made.figures[BESIDE_P50.name] = share(beside.all(), 0.5)
         made.figures[BESIDE_P95.name] = share(beside.all(), 0.95)
         made.figures[MEMORY.name] = crowded.rss_peak
         made.figures[CONNECTIONS.name] = max(watch.sessions_most, crowded.sessions_most)
         sides.rest(bench, side, ids)
-    for answers in (alone, crowd, beside):
+    for answers in (alone, hasty, beside):
         _note(made, answers)
     if any(math.isnan(figure) for figure in made.figures.values()):
         raise errors.ExtractionError(f"Under {side.name} users were answered nothing: {made.failed or made.refused}.")

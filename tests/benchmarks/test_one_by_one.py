@@ -39,7 +39,7 @@ def test_it_measures_each_profile_and_shows_all_of_them(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("EXTRACTION_")}
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.one_by_one", "--rows", "2000", "--slow-rows", "100", "--stored-rows", "4000",
-         "--runs", "1", "--seconds", "0.3", "--only", "cache", "--output", str(output)],
+         "--runs", "1", "--users", "5", "--seconds", "0.3", "--only", "cache", "--output", str(output)],
         cwd=_ROOT, env=environment, capture_output=True, text=True, check=False, timeout=280,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
