@@ -48,4 +48,4 @@ def known_series(recorded: Iterable[str] = ()) -> set[str]:
 
 def known_labels() -> set[str]:
     """Labels that any of them may have."""
-    return LABELS_OF_PROMETHEUS.union(*metrics.LABELS.values(), {"le"})
+    return {"le"}.union(LABELS_OF_PROMETHEUS, *metrics.LABELS.values())
