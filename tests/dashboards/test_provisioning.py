@@ -44,9 +44,10 @@ def _run(folder: Path, *options: str) -> str:
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
     }
-    command = [_ANSIBLE / "bin" / "ansible-playbook", "--inventory", "there,without,", folder / "play.yml", *options]
+    program, playbook = str(_ANSIBLE / "bin" / "ansible-playbook"), str(folder / "play.yml")
+    command = [program, "--inventory", "there,without,", playbook, *options]
     done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
-    return done.stdout + done.stderr
+    return f"{done.stdout}{done.stderr}"
 
 
 def _hold_that_all_but_the_restart_succeeded(said: str) -> None:
