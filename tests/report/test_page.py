@@ -13,15 +13,16 @@ from report import folders
 _MARKUP = "<img src=x onerror=alert(1)>"
 
 
-@pytest.fixture
-def page(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of a run with a history, whose names are as bad as they can be."""
     files = {**folders.whole(), "history.json": folders.history()}
     files["scenario.yml"]["description"] = _MARKUP
     files["history.json"]["configs"][_MARKUP] = files["history.json"]["configs"].pop("items/new")
-    done = CliRunner().invoke(app, ["report", str(folders.write(tmp_path, files))])
+    folder = folders.write(tmp_path_factory.mktemp("run"), files)
+    done = CliRunner().invoke(app, ["report", str(folder)])
     assert done.exit_code == 0, done.output
-    return tmp_path / "report.html"
+    return folder / "report.html"
 
 
 def test_it_needs_nothing_else(page: Path) -> None:

@@ -103,10 +103,28 @@ class _Criteria:
                           self._lack(self._steady[self._after], "use of pools"))  # fmt: skip
 
     def memory(self) -> Part:
-        return self._increase("rss_peak_bytes", "bytes", "memory_increase", "peak resident memory of the agent")
+        before, after = self._both(folder.RESOURCES, "rss_peak_bytes", "bytes")
+        held = None
+        if before and after:
+            held = self._figures.take("medians' increase", *before.of, *after.of, unit="increase")
+        return self._increase("peak resident memory of the agent", "memory_increase", before, after, held)
 
     def cpu(self) -> Part:
-        return self._increase("agent_cpu_seconds", "s", "cpu_increase", "CPU time of the agent")
+        before, after = (
+            self._figures.take(
+                "sum by sum",
+                *(
+                    pointer(folder.RESOURCES, "profiles", side, "runs", "*", f)
+                    for f in ("agent_cpu_seconds", "seconds")
+                ),
+                unit="cores",
+            )
+            for side in (self._before, self._after)
+        )
+        held = None
+        if before and after:
+            held = self._figures.take("sums' increase", *before.of, *after.of, unit="increase")
+        return self._increase("CPU of the agent", "cpu_increase", before, after, held)
 
     def load(self) -> tuple[Part, ...]:
         load = self._run.load(self._after, "steady")
@@ -164,15 +182,15 @@ class _Criteria:
         )
         return before, after
 
-    def _increase(self, field: str, unit: Unit, floor: str, what: str) -> Part:
-        before, after = self._both(folder.RESOURCES, field, unit)
-        held = None
-        if before and after:
-            held = self._figures.take("medians' increase", *before.of, *after.of, unit="increase")
-        lack = unequal(self._run) or self._lack(folder.RESOURCES, field, both=True)
-        if unequal(self._run):
+    def _increase(
+        self, what: str, floor: str, before: Figure | None, after: Figure | None, held: Figure | None
+    ) -> Part:
+        lack = unequal(self._run)
+        if lack:
             held = None
-        return self._part(f"{what} at the same load", "<", floor, before, after, held, lack, unit="increase")
+        lack = lack or self._lack(folder.RESOURCES, both=True)
+        part = self._part(f"{what} at the same load", "<", floor, before, after, held, lack, unit="increase")
+        return part.model_copy(update={"change": held})
 
     def _pools(self, name: str) -> dict[str, evidence.PoolUse]:
         load = self._run.get(name, evidence.Load)

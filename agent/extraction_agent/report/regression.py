@@ -31,7 +31,7 @@ from extraction_agent.report import evidence, folder
 from extraction_agent.report.figures import Figure, Figures, Unit, pointer, shown
 from extraction_agent.report.resources import unequal
 
-CPU = Measure("cpu", "s", 1, relative=True, pooled=False)
+CPU = Measure("cpu", "cores", 1, relative=True, pooled=False)
 MEMORY = Measure("memory", "bytes", 1, relative=True, pooled=False)
 
 
@@ -74,6 +74,7 @@ class _Asked:
     file: str
     field: str
     tolerated: float
+    per: str = ""  # field that each figure is divided by
     limit: float = 0.0  # the user's, if there is one: a change that is small beside it does not matter
 
 
@@ -100,10 +101,10 @@ def _of_runs(run: folder.Folder) -> Iterator[_Asked]:
     yield _Asked("throughput", "full load", THROUGHPUT, "records/min", folder.THROUGHPUT, "records_per_minute",
                  gates.tolerated_fall_of_throughput)  # fmt: skip
     yield _Asked("store's answers, p95", "full load", QUERY_P95, "s", folder.QUERIES, "p95_seconds",
-                 gates.tolerated_rise_of_query_p95, floors.query_p95_seconds)  # fmt: skip
+                 gates.tolerated_rise_of_query_p95, limit=floors.query_p95_seconds)  # fmt: skip
     for whose in ("agent", "source", "store"):
-        yield _Asked(f"CPU of the {whose}", "same load", CPU, "s", folder.RESOURCES, f"{whose}_cpu_seconds",
-                     floors.cpu_increase)  # fmt: skip
+        yield _Asked(f"CPU of the {whose}", "same load", CPU, "cores", folder.RESOURCES, f"{whose}_cpu_seconds",
+                     floors.cpu_increase, per="seconds")  # fmt: skip
     yield _Asked("memory of the agent", "same load", MEMORY, "bytes", folder.RESOURCES, "rss_peak_bytes",
                  floors.memory_increase)  # fmt: skip
 
@@ -114,24 +115,30 @@ def _of_load(run: folder.Folder) -> Iterator[_Asked]:
         ("p95", P95, floors.p95_seconds, gates.tolerated_rise_of_p95),
         ("p99", P99, floors.p99_seconds, gates.tolerated_rise_of_p99),
     ):
-        yield _Asked(f"API's answers, {which}", "steady load", measure, "s", "", which, tolerated, limit)
+        yield _Asked(f"API's answers, {which}", "steady load", measure, "s", "", which, tolerated, limit=limit)
 
 
 def _paired(run: folder.Folder, asked: _Asked) -> _Compared:
     """Round by round."""
-    figures, scenario = Figures(run.raw), run.scenario
-    of = tuple(
-        pointer(asked.file, "profiles", side, "runs", "*", asked.field) for side in (scenario.before, scenario.after)
-    )
-    before, after = (figures.take("median", one, unit=asked.unit) for one in of)
-    old, new = (np.array(figures.values(one)) for one in of)
-    values = np.array([])
+    figures = Figures(run.raw)
+    of: list[str] = []
+    told: list[Figure | None] = []
+    series: list[Floats] = []
+    for side in (run.scenario.before, run.scenario.after):
+        fields = [asked.field, asked.per] if asked.per else [asked.field]
+        pointers = [pointer(asked.file, "profiles", side, "runs", "*", field) for field in fields]
+        of += pointers
+        told.append(figures.take("sum by sum" if asked.per else "median", *pointers, unit=asked.unit))
+        values = [np.array(figures.values(one)) for one in pointers]
+        series.append(values[0] / values[1] if asked.per and len(values[0]) == len(values[1]) else values[0])
+    old, new = series
+    ratios = np.array([])
     if len(old) == len(new) and len(old) and min(old.min(), new.min()) > 0:
-        values = asked.measure.worse * np.log(new / old)
+        ratios = asked.measure.worse * np.log(new / old)
     lack = f"There is no {asked.file}." if asked.file not in run.found else f"{asked.file} does not tell it of both."
     if asked.file == folder.RESOURCES and (why := unequal(run)):
-        values, lack = np.array([]), why
-    return _Compared(asked, _rule(asked, before), before, after, of, values, lack)
+        ratios, lack = np.array([]), why
+    return _Compared(asked, _rule(asked, told[0]), told[0], told[1], tuple(of), ratios, lack)
 
 
 def _blocks(run: folder.Folder, asked: _Asked) -> _Compared:
