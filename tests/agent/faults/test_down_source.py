@@ -6,21 +6,25 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import cast
+from urllib.parse import urlsplit
 
 import pytest
 
 from agent.faults.harness import Bench
 from extraction_agent import embedded, errors, postgres
+from extraction_agent.interfaces.agent.composition import Sources
 from extraction_agent.jobs import Agent
 from extraction_agent.model import Definition, Status
 from extraction_agent.pipeline.start import start
 from extraction_agent.profiles import Settings
-from extraction_agent.protect.breaker import Breaker, State
+from extraction_agent.protect.breaker import FAILURES, Breaker, State
 from extraction_agent.protect.guards import Guards
 from extraction_agent.protect.threads import Threads
 from extraction_agent.sources import open_source
 from extraction_agent.sources.protocol import Session, Source
 from extraction_agent.store.store import Extraction, Store
+from proxy import Proxy
+from support import Database
 
 PATIENCE = 60.0
 _SETTINGS = Settings.model_validate({"batch": {"chunk_rows": 5_000}})
@@ -135,3 +139,24 @@ async def _until(true: Callable[[], bool]) -> None:
     while not true():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.1)
+
+
+def test_one_that_is_down_before_its_first_chunk_is_behind_its_breaker_too(source: Database, store: Database) -> None:
+    """Without a secret an agent logs in once before it takes a chunk."""
+    source.run("CREATE TABLE item (id int PRIMARY KEY)", "INSERT INTO item VALUES (1)", "ANALYZE item")
+    with Proxy(urlsplit(source.url).port or 0) as proxy, Store(store.url) as opened:
+        url = proxy.url(source.url.rpartition("/")[2])
+        begun = start(opened, open_source(url), "far", url, None, Definition(table="item"), _SETTINGS)
+        extraction = opened.extraction(begun.extraction_id)
+        proxy.refuse()
+        breaker = Breaker("source far", errors.SourceUnavailable)
+        sources = Sources(frozenset(), lambda _: breaker)
+        for _ in range(FAILURES):
+            with pytest.raises(errors.SourceUnavailable):
+                sources.of(extraction)
+        assert breaker.state is State.OPEN
+        cuts = proxy.cuts
+        with pytest.raises(errors.SourceUnavailable) as refused:
+            sources.of(extraction)
+        assert refused.value.retry_after is not None
+        assert proxy.cuts == cuts, "it was not asked again"

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from extraction_agent import config, deadlines, errors, secrets
@@ -61,10 +62,10 @@ def compose(loaded: Configuration) -> Composition:
     begun = None if generations is None else generations.begin()
     configuration = loaded.tuned(None if begun is None else begun.profile)
     settings, store_url = configuration.profile.settings, configuration.store_url()
-    sources = Sources(configuration.reserved_secrets())
     place, close_place = _place(configuration)
     threads = Threads(settings.threads.core, settings.threads.maximum, settings.threads.queue)
     guards = Guards(store_url, settings)
+    sources = Sources(configuration.reserved_secrets(), guards.breaker)
     pool = Pool(store_url, settings.pool, breaker=guards.store_breaker)
     configs = Configs(pool.store, place, settings.cache)
     recent = Recent()
@@ -125,9 +126,9 @@ def _place(configuration: Configuration) -> tuple[Local | Redis, Callable[[], No
 class Sources:
     """Opens sources with their secrets."""
 
-    def __init__(self, reserved: frozenset[str]) -> None:
-        """reserved: names of secrets that no source may be opened with."""
-        self._reserved = reserved
+    def __init__(self, reserved: frozenset[str], breaker: Callable[[Source], AbstractContextManager[object]]) -> None:
+        """reserved: names of secrets that no source may be opened with. breaker: of a source."""
+        self._reserved, self._breaker = reserved, breaker
 
     def of(self, extraction: Extraction) -> Source:
         """For a chunk that another agent may be able to copy. Raises NotHere, SourceUnavailable.
@@ -137,7 +138,8 @@ class Sources:
         try:
             source = self.open(extraction.config)
             if extraction.config.secret is None:
-                source.session(None).close()
+                with self._breaker(source):
+                    source.session(None).close()
         except (errors.UsageError, errors.SourceError) as error:
             if error.transient:
                 raise
