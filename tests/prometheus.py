@@ -1,4 +1,4 @@
-"""Debian's Prometheus for tests: scrapes one target every second, in a folder of its own, on loopback."""
+"""Debian's Prometheus for tests: scrapes every second, in a folder of its own, on loopback."""
 
 import json
 import shutil
@@ -8,7 +8,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,23 +23,38 @@ Value = tuple[dict[str, str], float]
 class Prometheus:
     """A running server. Skips the test where there is none."""
 
-    def __init__(self, folder: Path, target: str, token: str | None = None) -> None:
-        """target: http://host:port, whose /metrics is scraped; token: a bearer's."""
+    def __init__(
+        self,
+        folder: Path,
+        targets: str | Sequence[str],
+        token: str | None = None,
+        *,
+        rules: Path | None = None,
+        alertmanager: str | None = None,
+    ) -> None:
+        """targets: http://host:port, whose /metrics are scraped as one job; token: a bearer's; alertmanager: a URL."""
         program = shutil.which("prometheus")
         if program is None:
             pytest.skip("prometheus is not installed (Debian: apt-get install prometheus)")
         self._program, self._folder = program, folder
+        targets = [targets] if isinstance(targets, str) else targets
         scrape: dict[str, Any] = {
             "job_name": "extraction",
             "scrape_interval": "1s",
             "scrape_timeout": "1s",
-            "static_configs": [{"targets": [target.removeprefix("http://")]}],
+            "static_configs": [{"targets": [target.removeprefix("http://") for target in targets]}],
         }
+        settings: dict[str, Any] = {"global": {"evaluation_interval": "1s"}, "scrape_configs": [scrape]}
+        if rules is not None:
+            settings["rule_files"] = [str(rules)]
+        if alertmanager is not None:
+            told = {"static_configs": [{"targets": [alertmanager.removeprefix("http://")]}]}
+            settings["alerting"] = {"alertmanagers": [told]}
         if token is not None:
             scrape["authorization"] = {"credentials": token}
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "prometheus.yml").write_text(yaml.safe_dump({"scrape_configs": [scrape]}), encoding="utf-8")
-        self._url = f"http://127.0.0.1:{_free_port()}"
+        (folder / "prometheus.yml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+        self._url = f"http://127.0.0.1:{free_port()}"
 
     def __enter__(self) -> Self:
         with (self._folder / "log").open("wb") as log:
@@ -61,10 +76,16 @@ class Prometheus:
 
     def ask(self, query: str) -> list[Value]:
         """Labels and value of each series that answers."""
-        asked = urllib.parse.urlencode({"query": query})
-        with urllib.request.urlopen(f"{self._url}/api/v1/query?{asked}", timeout=10) as answer:
-            result = json.load(answer)["data"]["result"]
+        result = self._api("query?" + urllib.parse.urlencode({"query": query}))["result"]
         return [(series["metric"], float(series["value"][1])) for series in result]
+
+    def rules(self) -> list[dict[str, Any]]:
+        """Each rule: its name, its health, when it was last evaluated, what of it fires."""
+        return [rule for group in self._api("rules")["groups"] for rule in group["rules"]]
+
+    def _api(self, path: str) -> Any:
+        with urllib.request.urlopen(f"{self._url}/api/v1/{path}", timeout=10) as answer:
+            return json.load(answer)["data"]
 
     def wait_for(self, query: str, fits: Callable[[float], bool]) -> list[Value]:
         """Ask until there are series and the values of all of them fit."""
@@ -82,7 +103,8 @@ class Prometheus:
         raise AssertionError(f"{query} answers {answer}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """On loopback; somebody else may take it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
