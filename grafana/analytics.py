@@ -92,8 +92,15 @@ def _fleet(made: Dashboard) -> None:
             "Agents",
             "One line an agent, now. An agent that differs in generation or version from the others was left out of a "
             "rollout: `extractctl rollout status` says why. Colours are the promised figures.",
+            "instance",
+            "Agent",
             (
-                Column("Version", panels.COUNT, "max by (instance, version) (extraction_agent_build_info{})"),
+                Column(
+                    "Version",
+                    panels.COUNT,
+                    "max by (instance, version) (extraction_agent_build_info{})",
+                    label="version",
+                ),
                 Column("Generation", panels.COUNT, "max by (instance) (extraction_generation{})"),
                 Column("On trial", panels.COUNT, "max by (instance) (extraction_trial{})"),
                 Column("Records/min at work", panels.RECORDS, f"sum by (instance) ({AT_WORK})", limits.THROUGHPUT),

@@ -55,6 +55,8 @@ def panels_of_all() -> tuple[Panel, ...]:
             "One line a generation, over the time shown; 0 is the profile of the configuration file. Worse than the "
             "one before: `extractctl rollout history` names the rollout, the playbook `rollback.yml` takes it back. "
             "The first minutes of a generation still count what was before it.",
+            "generation",
+            "Generation",
             (
                 Column(
                     "Records per busy minute",

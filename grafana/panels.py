@@ -42,12 +42,13 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """Of a table: one value a row."""
+    """Of a table: one value a row; label: the value of this label instead of the query's."""
 
     title: str
     unit: str
     expr: str
     limits: Limits = NONE
+    label: str = ""
 
 
 def chosen(expr: str) -> str:
@@ -106,11 +107,17 @@ def spread(title: str, says: str, expr: str, width: int = 12) -> Panel:
     return _finished(heatmap.Panel().calculate(False), title, says, SECONDS, NONE, (width, 8), [target])
 
 
-def rows(title: str, says: str, columns: Sequence[Column], height: int = 8) -> Panel:
-    """A table, now: a row for each value of the labels that all its columns' queries answer with."""
+def rows(title: str, says: str, key: str, key_title: str, columns: Sequence[Column]) -> Panel:
+    """A table, now: a row for each value of the label `key`, which all its columns' queries have."""
     panel = table.Panel().show_header(True)
-    names = {f"Value #{_ref(place)}": column.title for place, column in enumerate(columns)}
-    order = {"excludeByName": {"Time": True}, "indexByName": {}, "renameByName": names}
+    values = [f"Value #{_ref(place)}" for place in range(len(columns))]
+    names = {column.label or value: column.title for value, column in zip(values, columns, strict=True)}
+    hidden = ["Time", *(value for value, column in zip(values, columns, strict=True) if column.label)]
+    order = {
+        "excludeByName": dict.fromkeys(hidden, True),
+        "indexByName": {},
+        "renameByName": {key: key_title, **names},
+    }
     panel.with_transformation(d.DataTransformerConfig(id_val="merge", options={}))
     panel.with_transformation(d.DataTransformerConfig(id_val="organize", options=order))
     for column in columns:
@@ -122,7 +129,7 @@ def rows(title: str, says: str, columns: Sequence[Column], height: int = 8) -> P
             ]
         panel.override_by_name(column.title, shown)
     targets = [_instant(Query(column.expr, "")).format(PromQueryFormat.TABLE) for column in columns]
-    return _finished(panel, title, says, COUNT, NONE, (24, height), targets)
+    return _finished(panel, title, says, COUNT, NONE, (24, 8), targets)
 
 
 def _finished(

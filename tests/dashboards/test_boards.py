@@ -129,6 +129,23 @@ def test_every_panel_says_what_to_do_and_in_what_unit(board: dict[str, Any]) -> 
 
 
 @_EACH
+def test_columns_of_tables_are_what_their_queries_give(board: dict[str, Any]) -> None:
+    tables = [panel for panel in panels(board) if panel["type"] == "table"]
+    assert len(tables) == (2 if board["uid"] == "extraction-analytics" else 0)
+    for panel in tables:
+        values = {f"Value #{target['refId']}" for target in panel["targets"]}
+        labels = {label for target in panel["targets"] for label in promql.labels(target["expr"])}
+        (order,) = [one["options"] for one in panel["transformations"] if one["id"] == "organize"]
+        renamed, hidden = set(order["renameByName"]), set(order["excludeByName"])
+        assert renamed <= values | labels
+        assert hidden <= values | {"Time"}
+        assert renamed | hidden >= values, "a column without a name"
+        titles = set(order["renameByName"].values())
+        assert {one["matcher"]["options"] for one in panel["fieldConfig"]["overrides"]} <= titles
+        assert all(target["format"] == "table" and target["instant"] for target in panel["targets"])
+
+
+@_EACH
 def test_descriptions_point_at_what_there_is(board: dict[str, Any]) -> None:
     titles = {panel["title"] for one in _BOARDS for panel in panels(one)} | {"idle"}
     for panel in panels(board):
