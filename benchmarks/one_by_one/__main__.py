@@ -114,7 +114,7 @@ def _options() -> argparse.Namespace:
     add = parser.add_argument
     add("--rows", type=int, default=1_000_000, help="of the source's table, for profiles that stream")
     add("--slow-rows", type=int, default=10_000, help="of these, for profiles that go row by row")
-    add("--stored-rows", type=int, default=1_000_000, help="records that stand in each store")
+    add("--stored-rows", type=int, default=500_000, help="records that stand in each store")
     add("--runs", type=int, default=5, help="rounds")
     add("--users", type=int, default=100, help="who ask at once")
     add("--seconds", type=float, default=6, help="how long users ask, three times in each turn")

@@ -51,11 +51,14 @@ def turn(bench: b.Bench, side: Side, asked: Asked, crowd: int, seconds: float, r
     """crowd: how many users ask. seconds: for how long, each of three times. Raises ExtractionError."""
     made = Turn()
     with service.running(bench.folder / "daemon", side.store_url, side.file, redis_url) as daemon:
-        config = daemon.config("moved", bench.source_url, SLOW if side.is_old_way else b.TABLE)
+        table = SLOW if side.is_old_way else b.TABLE
+        config = daemon.config("moved", bench.source_url, table)
         warm = daemon.extract(daemon.config("warm", bench.source_url, sides.SMALL))
         sides.rest(bench, side, [warm.extraction_id])
         with Watch(daemon, bench) as watch:
             moved = daemon.extract(config)
+        if moved.rows != (there := b.content(bench.source_url, "typed", table)[0]):
+            raise errors.ExtractionError(f"Profile {side.name} brought {moved.rows:,} records of {there:,}.")
         made.figures[THROUGHPUT.name] = moved.rows_per_minute
         made.figures[CPU.name] = (watch.agent_cpu + watch.source_cpu + watch.store_cpu) / moved.rows * 1e6
         sides.rest(bench, side, [moved.extraction_id])
