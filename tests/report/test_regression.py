@@ -82,6 +82,14 @@ def test_an_answer_that_comes_a_little_later_far_below_the_limit_is_nobodys_conc
     assert report.verdict is Verdict.NO_GO
 
 
+def test_loads_of_different_users_are_not_compared(tmp_path: Path) -> None:
+    files = folders.whole()
+    files[STEADY.format("baseline")]["users"] = 10
+    report = made(tmp_path, files)
+    assert "run both alike" in _one(report.regressions, "API's answers, p95").because
+    assert report.verdict is Verdict.INCONCLUSIVE
+
+
 def test_loads_without_samples_leave_it_open(tmp_path: Path) -> None:
     files = folders.whole()
     files[STEADY.format("baseline")]["samples"] = []

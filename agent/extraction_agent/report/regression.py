@@ -149,16 +149,22 @@ def _blocks(run: folder.Folder, asked: _Asked) -> _Compared:
         figures.take("as it is", pointer(name, "latency_seconds", asked.field), unit="s") for name in names
     )
     share = {"p95": 0.95, "p99": 0.99}[asked.field]
-    sides = [_slots(run.get(name, evidence.Load), share) for name in names]
+    loads = [run.get(name, evidence.Load) for name in names]
+    sides = [_slots(one, share) for one in loads]
     phase = np.repeat(np.array([OLD, NEW]), [len(side) for side in sides])
     amount = np.concatenate(sides).reshape(1, -1)
     track = Track(amount, np.ones_like(amount))
     values = np.array([])
-    if track.known.any():
+    unlike = len({(one.users, one.scale) for one in loads if one}) > 1
+    if track.known.any() and not unlike:
         length = DECORRELATIONS * decorrelation(phase, track, None, None)
         values = over_hosts(contrasts(asked.measure, track, before_after(phase, length)))
     missing = [name for name in names if name not in run.found]
-    lack = f"There is no {' and no '.join(missing)}." if missing else "The load tests have no samples of the agent."
+    lack = "The load tests have no samples of the agent."
+    if missing:
+        lack = f"There is no {' and no '.join(missing)}."
+    elif unlike:
+        lack = "The load tests had different users, or lasted differently long: run both alike."
     of = tuple(pointer(name, "samples", "*", "requests") for name in names if name not in missing)
     return _Compared(asked, _rule(asked, before), before, after, of, values[~np.isnan(values)], lack)
 
