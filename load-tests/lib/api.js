@@ -5,6 +5,8 @@ import { Counter, Rate } from "k6/metrics";
 
 const THINK = 1; // s between two requests of a user, on average: people do not keep step
 const PATIENCE = 10; // s that a user waits at most who is told to come again
+const LONGEST = 180; // s that the test itself asks a busy agent again
+const TIMED_OUT = 1050; // k6's error_code
 
 export const url = (__ENV.EXTRACTION_URL || __ENV.EXTRACTION_AGENT || "http://127.0.0.1:8470").replace(/\/+$/, "");
 
@@ -48,13 +50,20 @@ function note(answer) {
   check(answer, { "served, or told when to come again": () => served || full });
 }
 
-/** Ask for what the test itself must know, apart from its users' figures. Throws a sentence. */
+/** Ask for what the test itself must know, apart from its users' figures; patient with a busy agent. Throws a sentence. */
 export function know(path, authorized) {
   const headers = authorized ? { Authorization: `Bearer ${__ENV.EXTRACTION_TOKEN}` } : {};
-  const answer = http.get(url + path, { headers: headers, tags: { name: `the test's own GET ${path}` } });
-  if (!done(answer)) {
-    const told = answer.status === 0 ? answer.error : `${answer.status}: ${answer.body}`;
-    throw new Error(`The agent at ${url} does not give ${path} (${told}). EXTRACTION_URL says where it is.`);
+  const since = Date.now();
+  for (;;) {
+    const answer = http.get(url + path, { headers: headers, tags: { name: `the test's own GET ${path}` } });
+    if (done(answer)) {
+      return answer;
+    }
+    const busy = answer.status === 429 || answer.status === 503 || answer.error_code === TIMED_OUT;
+    if (!busy || Date.now() - since > 1000 * LONGEST) {
+      const told = answer.status === 0 ? answer.error : `${answer.status}: ${answer.body}`;
+      throw new Error(`The agent at ${url} does not give ${path} (${told}). EXTRACTION_URL says where it is.`);
+    }
+    sleep(THINK);
   }
-  return answer;
 }

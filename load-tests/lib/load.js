@@ -13,8 +13,9 @@ const ERRORS = 0.01;
 
 const timeouts = new Counter("pool_timeouts"); // callers that got no connection in time
 const records = new Counter("records_beside"); // that the agent extracted meanwhile
-const plannedSeconds = new Gauge("planned_seconds"); // these two stand in every form of k6's output
+const plannedSeconds = new Gauge("planned_seconds"); // these three stand in every form of k6's output
 const plannedScale = new Gauge("planned_scale");
+const setupSeconds = new Gauge("setup_seconds"); // which k6 counts as part of the run
 
 /** script: its file. profile: what the agent is to run. shape: without SHAPE. floors: whether the user's are asked. */
 export function load({ script, profile: usual, shape: usually = "steady", floors = true }) {
@@ -27,8 +28,8 @@ export function load({ script, profile: usual, shape: usually = "steady", floors
       thresholds: thresholdsOf(profile, shape, floors),
       tags: { profile: profile, shape: shape },
       summaryTrendStats: ["avg", "min", "med", "p(75)", "p(90)", "p(95)", "p(99)", "p(99.9)", "max", "count"],
-      setupTimeout: "60s",
-      teardownTimeout: "60s",
+      setupTimeout: "5m",
+      teardownTimeout: "5m",
     },
     setup: () => setUp(script, profile, shape),
     visit: (at) => visit(at.configs),
@@ -64,6 +65,7 @@ function thresholdsOf(profile, shape, floors) {
 }
 
 function setUp(script, profile, shape) {
+  const since = Date.now();
   if (!__ENV.EXTRACTION_TOKEN) {
     throw new Error("EXTRACTION_TOKEN is not set: put a token of the scopes read and operate into the environment.");
   }
@@ -88,7 +90,11 @@ function setUp(script, profile, shape) {
   plannedSeconds.add(extent.seconds);
   plannedScale.add(stretched);
   const numbers = (configs) => configs.map((one) => one.id);
-  return { ...extent, scale: stretched, configs: { all: numbers(listed), own: numbers(own) }, began: figures() };
+  const configs = { all: numbers(listed), own: numbers(own) };
+  const began = figures();
+  const taken = (Date.now() - since) / 1000;
+  setupSeconds.add(taken);
+  return { ...extent, scale: stretched, setup: taken, configs: configs, began: began };
 }
 
 function tearDown(at) {

@@ -14,7 +14,7 @@ export function summarize(data, of) {
 /** In seconds, as the run folder's files have it. A figure that was not measured is null. */
 function measured(data, { script, profile, shape }) {
   const at = data.setup_data || {};
-  const lasted = data.state.testRunDurationMs / 1000;
+  const lasted = data.state.testRunDurationMs / 1000 - (at.setup || 0);
   const latency = judged(data, "http_req_duration");
   const seconds = (name) => (latency[name] === undefined ? null : Number((latency[name] / 1000).toFixed(6)));
   const moved = (data.metrics.records_beside || { values: {} }).values.count;

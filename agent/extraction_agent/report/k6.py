@@ -153,7 +153,8 @@ def _of_summary(path: Path, value: dict[str, Any]) -> Load:
             profile, shape,
             _optional(metrics, "planned_scale", "value"), _optional(metrics, "planned_seconds", "value"),
             int(_optional(metrics, "vus_max", "max") or _optional(metrics, "vus_max", "value") or 0),
-            told / 1000 if isinstance(told, int | float) else requests / rate,
+            (told / 1000 if isinstance(told, int | float) else requests / rate)
+            - (_optional(metrics, "setup_seconds", "value") or 0),
             datetime.fromtimestamp(path.stat().st_mtime, UTC), int(requests),
             int(of(f"errors{suffix}", "passes")), int(of(f"refused{suffix}", "passes")),
             {name: float(ms) / 1000 for name, ms in latency.items() if isinstance(ms, int | float)}, moved,
