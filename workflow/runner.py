@@ -75,7 +75,8 @@ class Run:
             for number, phase in enumerate(self._progress.phases):
                 if phase.outcome not in ("passed", "skipped") and not self._phase_passed(number):
                     self._take_back()
-                    self._tell_all()
+                    if phase.name != "testing":  # whose report was made with what stopped it
+                        self._tell_all()
                     return self._progress
             left = [
                 f"{phase.name}.{state.name}"

@@ -42,15 +42,17 @@ def test_quality_makes_no_design(tmp_path: Path) -> None:
 
 
 def test_a_gate_that_does_not_hold_stops_the_run(tmp_path: Path) -> None:
-    """Nothing was measured, so the report says GO of nothing; what comes after is not done, also when resumed."""
+    """Nothing was measured, so nothing is accepted; what comes after is not done, also when resumed."""
     file = scenario(tmp_path, {"testing": ["report"], "operations": ["lessons"]})
     begun = run(tmp_path, "--scenario", file)
     assert begun.folder is not None, begun.told
     for ended in (begun, run(tmp_path, "--resume", begun.folder)):
         assert ended.status == 1
         assert "the gate of testing does not hold: report: " in ended.said
-        assert ended.state["verdict"] == "NO-GO"
-        assert ended.outcomes() == {"report": "failed", "lessons": None}
+        assert ended.state["verdict"] == "INCONCLUSIVE"
+        assert ended.outcomes() == {"report": "not done", "lessons": None}
+        report = json.loads((begun.folder / "report.json").read_text(encoding="utf-8"))
+        assert report["verdict"] == "INCONCLUSIVE"
         assert not (begun.folder / "operations").exists()
 
 
@@ -132,7 +134,7 @@ def test_a_state_that_is_not_whole_is_not_gone_on_with(tmp_path: Path, text: str
 
 @pytest.mark.ci
 def test_the_script_is_the_same_from_anywhere(tmp_path: Path) -> None:
-    script = [ROOT / "workflow-orchestrator.sh", "--scenario", NAME, "--dry-run"]
+    script: list[str | Path] = [ROOT / "workflow-orchestrator.sh", "--scenario", NAME, "--dry-run"]
     done = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout == run(tmp_path, "--scenario", NAME, "--dry-run", "--runs", ROOT / "runs").said

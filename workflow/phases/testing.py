@@ -22,8 +22,8 @@ _TESTS = 3600.0  # s
 _COMPARISON = 6 * 3600.0  # s
 _LEAST_ROWS = 20_000  # of a table of which both profiles' speed can be told
 _OFFERED, _LEAST_SECONDS = 60, 20  # s of a run under the offered load
-_LEAST_SLOTS, _LEAST_RUN = 8, 2  # of the gate's design, however short it is scaled
-_SLOTS_TO_END = 120  # that are allowed at least, so that a verdict can be reached at all
+_LEAST_SLOTS, _LEAST_RUN = 40, 3  # of the gate: with fewer it could not tell noise from change
+_SLOTS_TO_END = 240  # that are allowed at least, so that a verdict can be reached at all
 _REPORT = 600.0  # s
 _STORED, _LEAST_STORED = 1_000_000, 100_000  # records that stand in the store before users come
 _AROUND = 900.0  # s that a load takes beyond its own minutes, at most
@@ -76,9 +76,10 @@ def _why_not(told: dict[str, Any], because: str, profile: str) -> str:
     if told.get("profile") != profile:
         return f"{profile} was not rolled out. {because}"
     verdicts = [f"wave {one['wave']} {one['verdict']}" for one in told["verdicts"]]
+    away = [f"{one['host']} {one['state']}" for one in told["hosts"] if one["state"] != "back"]
+    hosts = f"NOT ALL OF ITS HOSTS ARE BACK ({', '.join(away)})" if away else "its hosts are back"
     return (
-        f"{profile} was {told['state']} and its hosts are back: {told['reason']} "
-        f"({', '.join(verdicts) or 'before any verdict'})"
+        f"{profile} was {told['state']} and {hosts}: {told['reason']} ({', '.join(verdicts) or 'before any verdict'})"
     )
 
 
