@@ -1,5 +1,5 @@
 # Everything a person types. Both `make demo` and `make test` do all the set-up first.
-.PHONY: demo test lint bench dashboards lock wheel collection lint-collection molecule clean
+.PHONY: demo test lint bench dashboards lock wheel collection lint-collection sanity molecule clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -9,6 +9,7 @@ PYTEST_OPTIONS ?= -m "not ci"
 ANSIBLE := .venv-ansible
 WITH_ANSIBLE = PATH=$(CURDIR)/$(ANSIBLE)/bin:$$PATH ANSIBLE_COLLECTIONS_PATH=$(CURDIR)/$(ANSIBLE)/collections \
 	ANSIBLE_HOME=$(CURDIR)/$(ANSIBLE)/home
+COMPLIANCE := .venv-compliance
 SCENARIO ?= site
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -41,6 +42,8 @@ lock:
 		pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-annotate --no-header --output-file molecule/requirements.lock molecule/requirements.in
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-annotate --no-header --output-file workflow/compliance.lock workflow/compliance.in
 
 wheel: $(VENV)/ready
 	rm -f dist/*.whl
@@ -53,12 +56,26 @@ collection: $(ANSIBLE)/ready
 lint-collection: $(ANSIBLE)/ready
 	$(WITH_ANSIBLE) ansible-lint --offline
 
+# What Ansible asks of a collection, on the built one installed elsewhere.
+sanity: $(ANSIBLE)/ready
+	tools/sanity.sh $(ANSIBLE)
+
 # One scenario on test hosts of its own, as root: make molecule SCENARIO=site
 molecule: $(ANSIBLE)/ready wheel
 	$(WITH_ANSIBLE) molecule/run.sh $(SCENARIO)
 
+# What the workflow's compliance has found and a person has looked at; what is not in there is new.
+baselines: $(COMPLIANCE)/ready
+	$(COMPLIANCE)/bin/bandit --quiet --recursive agent plugins workflow --severity-level medium --exit-zero --format json \
+		| $(BIN)/python -c 'import json, sys; json.dump({"results": json.load(sys.stdin)["results"]}, sys.stdout, indent=1)' \
+		> workflow/baselines/bandit.new
+	mv workflow/baselines/bandit.new workflow/baselines/bandit.json
+	$(COMPLIANCE)/bin/detect-secrets scan --exclude-files '\.lock$$|package-lock\.json$$|^workflow/baselines/' \
+		> workflow/baselines/secrets.new
+	mv workflow/baselines/secrets.new workflow/baselines/secrets.json
+
 clean:
-	rm -rf $(VENV) $(ANSIBLE) dist build
+	rm -rf $(VENV) $(ANSIBLE) $(COMPLIANCE) dist build
 
 # Stamped last, so that an installation that was cut short is done again.
 $(VENV)/ready: requirements.lock pyproject.toml hatch_build.py agent/extraction_agent/walker.zig
@@ -73,4 +90,10 @@ $(ANSIBLE)/ready: molecule/requirements.lock
 	$(ANSIBLE)/bin/pip install --quiet --require-hashes --requirement molecule/requirements.lock
 	mkdir -p $(ANSIBLE)/collections/ansible_collections/jivs
 	ln -sfn $(CURDIR) $(ANSIBLE)/collections/ansible_collections/jivs/extraction
+	touch $@
+
+# What the workflow looks through code and dependencies with; none of it is needed to run the program.
+$(COMPLIANCE)/ready: workflow/compliance.lock
+	$(PYTHON) -m venv $(COMPLIANCE)
+	$(COMPLIANCE)/bin/pip install --quiet --require-hashes --requirement workflow/compliance.lock
 	touch $@
