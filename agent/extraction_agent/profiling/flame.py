@@ -17,6 +17,7 @@ _RATE = 100  # samples a second
 _LONGEST = 24 * 3600  # s; it is ended when the window ends
 OUR_THREADS = "profile-"  # that only look on
 _NUMBER = re.compile(r"thread \(\w+\):? ?")  # threads of one name are drawn as one
+_WAITS = ("wait", "_wait", "select", "_worker")  # functions that sleep
 _PR_SET_PTRACER = 0x59616D61
 
 Stacks = dict[tuple[str, ...], int]  # samples by stack, the outermost frame first
@@ -87,11 +88,16 @@ def collapse(text: str) -> Stacks:
 
 
 def hottest(stacks: Stacks, most: int = 10) -> tuple[tuple[str, float], ...]:
-    """The functions that were at work themselves most often, and their share of all samples."""
-    whole = sum(stacks.values())
+    """The functions that were at work themselves most often, and their share of all samples but those of waits.
+
+    A thread in a wait is sampled when it has been woken and finds no CPU.
+    """
     own: Counter[str] = Counter()
     for frames, count in stacks.items():
-        own[frames[-1].rpartition(":")[0] + ")" if ":" in frames[-1] else frames[-1]] += count
+        name, _, file = frames[-1].partition(" (")
+        if name.rpartition(".")[2] not in _WAITS:
+            own[f"{name} ({file.rpartition(':')[0]})" if file else name] += count
+    whole = sum(own.values())
     return tuple((name, count / whole) for name, count in own.most_common(most))
 
 
