@@ -65,9 +65,9 @@ def unreachable(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def slow_and_failing(scene: Scene) -> Iterator[None]:
-    """Of a source's rows, some 20 come a second, and of its chunks half fail."""
-    scene.mill.set(seconds=2, failing=0.3)
-    scene.mill.extraction(scene.store, chunk_rows=20)
+    """Of a source's rows, some 100 come a second, and of its chunks half fail."""
+    scene.mill.set(seconds=0.3, failing=0.03)
+    scene.mill.extraction(scene.store, chunk_rows=200)
     yield
     scene.mill.set()
 
