@@ -91,8 +91,8 @@ class _Criteria:
 
     def pool_use(self) -> Part:
         before, after = self._fullest(self._before), self._fullest(self._after)
-        name = after.of[0].split("/")[-2] if after else "any"
-        return self._part(f"of the pool {name}, in 95 % of samples", "<", "pool_use", before, after, after,
+        which = f" ({after.of[0].split('/')[-2]})" if after else ""
+        return self._part(f"of the fullest pool{which}, in 95 % of samples", "<", "pool_use", before, after, after,
                           self._lack(self._steady[self._after], "use of pools"))  # fmt: skip
 
     def timeouts(self) -> Part:

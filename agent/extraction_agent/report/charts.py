@@ -17,6 +17,7 @@ Row = dict[str, Any]
 WIDTH = 360  # of the plot, in CSS pixels: on a phone it shrinks, and must still be read
 _HEIGHT = 170
 _EACH = 34  # height of one row of a chart of rows
+_STATEMENTS = 6  # drawn at most
 _POINTS = 90  # of a line at most; means of what lies between
 _SHAPES = ("circle", "square", "triangle-up", "diamond", "cross")
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 4])
@@ -138,17 +139,18 @@ def _queries(run: folder.Folder, sides: _Sides) -> Iterator[Chart]:
         for one in of.runs
         if name in sides.names and one.p95_seconds > 0
     ]
+    drawn = _apart(told, *sides.names[:2])
     rows += [
         {"side": name, "name": statement.name, "value": 1000 * statement.p95_seconds}
         for name, of in told.profiles.items()
         for statement in of.statements
-        if name in sides.names and statement.p95_seconds
+        if name in sides.names and statement.name in drawn and statement.p95_seconds
     ]
     if rows:
         yield Chart(
             title="Database query time",
-            caption="95 % of the answers came within; all statements of each run, then each statement over all runs. "
-            "The scale is logarithmic.",
+            caption="95 % of the answers came within; all statements of each run, then those that changed most, over "
+            "all runs. The scale is logarithmic.",
             told=_medians("ms", rows),
             of=(
                 pointer(folder.QUERIES, "profiles", "*", "runs", "*", "p95_seconds"),
@@ -207,7 +209,7 @@ def _strip(rows: list[Row], sides: _Sides, unit: str, floor: float | None, by: s
     axis: Spec = {"values": _powers(scale["domain"])} if logarithmic else {"tickCount": 5}
     axis |= {"format": "~s" if unit == "records/min" else ",~g"}
     x = {"field": "value", "type": "quantitative", "title": unit, "scale": scale, "axis": axis}
-    y = {"field": by, "type": "nominal", "sort": names, "title": None, "axis": {"labelLimit": 110, "grid": True}}
+    y = {"field": by, "type": "nominal", "sort": names, "title": None, "axis": {"labelLimit": 140, "grid": True}}
     offset = {} if by == "side" else {"yOffset": {"field": "side", "sort": sides.names}}
     both = {"x": x, "y": y, **offset}
     colour = {**sides.colour, **({"legend": None} if by == "side" else {})}
@@ -305,6 +307,18 @@ def _binned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     each = math.ceil(len(points) / _POINTS)
     parts = [points[at : at + each] for at in range(0, len(points), each or 1)]
     return [(sum(at for at, _ in part) / len(part), sum(value for _, value in part) / len(part)) for part in parts]
+
+
+def _apart(told: evidence.Queries, before: str, after: str) -> list[str]:
+    """Statements of both sides, those that changed most."""
+    old, new = (
+        {one.name: one.p95_seconds for one in told.profiles[side].statements if one.p95_seconds}
+        if side in told.profiles
+        else {}
+        for side in (before, after)
+    )
+    both = [name for name in old if name in new]
+    return sorted(both, key=lambda name: -abs(math.log(new[name] / old[name])))[:_STATEMENTS]
 
 
 def _decades(values: list[float]) -> list[float]:

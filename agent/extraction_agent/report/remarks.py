@@ -11,7 +11,9 @@ from extraction_agent.report.regression import Regression
 from extraction_agent.report.resources import Resource
 
 THIN = 0.1  # of a floor: a figure so near to it holds, but not by much
-TOLD_APART = 1.2  # times: a statement's time changed by so much is worth a line
+TOLD_APART = 1.5  # times: a statement's time changed by so much is worth a line
+CALLS = 100  # of a statement at least, for its 95th percentile
+STATEMENTS = 4  # lines at most
 
 
 class Remark(Strict):
@@ -143,16 +145,17 @@ def _statements(run: folder.Folder) -> Iterator[Remark]:
     if None in sides or not sides:
         return
     old, new = ({one.name: (place, one) for place, one in enumerate(side.statements)} for side in sides if side)
-    figures = Figures(run.raw)
-    for name in old.keys() & new.keys():
+    figures, found = Figures(run.raw), []
+    for name in (name for name in old if name in new and min(old[name][1].calls, new[name][1].calls) >= CALLS):
         of = [
-            pointer(folder.QUERIES, "profiles", side, "statements", str(found[name][0]), "p95_seconds")
-            for side, found in ((run.scenario.before, old), (run.scenario.after, new))
+            pointer(folder.QUERIES, "profiles", side, "statements", str(places[name][0]), "p95_seconds")
+            for side, places in ((run.scenario.before, old), (run.scenario.after, new))
         ]
         before, after = (figures.take("as it is", one, unit="s") for one in of)
         if before and after and before.value and after.value:
+            word = "sooner" if after.value < before.value else "later"
+            text = f"{name}: 95 % of answers come {word}, within {after.shown} instead of {before.shown}."
             times = max(after.value / before.value, before.value / after.value)
-            if times >= TOLD_APART:
-                word = "sooner" if after.value < before.value else "later"
-                text = f"{name}: 95 % of answers come {word}, within {after.shown} instead of {before.shown}."
-                yield Remark(text=text, of=tuple(of))
+            found.append((times, Remark(text=text, of=tuple(of))))
+    found.sort(key=lambda one: -one[0])
+    yield from (remark for times, remark in found[:STATEMENTS] if times >= TOLD_APART)

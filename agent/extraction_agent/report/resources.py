@@ -46,17 +46,18 @@ def resources(run: folder.Folder) -> tuple[Resource, ...]:
 
 def _of(figures: Figures, name: str, run: folder.Folder) -> Iterator[Resource]:
     sides = (run.scenario.before, run.scenario.after)
+    unlike = name == folder.RESOURCES and unequal(run) != ""  # no change is told of what did not do the same work
 
     def median(what: str, field: str, unit: Unit) -> Resource:
         of = [pointer(name, "profiles", side, "runs", "*", field) for side in sides]
         before, after = (figures.take("median", one, unit=unit) for one in of)
-        change = figures.take("medians' increase", *of, unit="increase")
+        change = None if unlike else figures.take("medians' increase", *of, unit="increase")
         return Resource(what=what, where=_WHERE[name], before=before, after=after, change=change)
 
     def quotient(what: str, field: str, by: str, unit: Unit) -> Resource:
         of = [tuple(pointer(name, "profiles", side, "runs", "*", one) for one in (field, by)) for side in sides]
         before, after = (figures.take("sum by sum", *one, unit=unit) for one in of)
-        change = figures.take("sums' increase", *of[0], *of[1], unit="increase") if before and after else None
+        change = None if unlike else figures.take("sums' increase", *of[0], *of[1], unit="increase")
         return Resource(what=what, where=_WHERE[name], before=before, after=after, change=change)
 
     each = name == folder.THROUGHPUT  # at the same load, each record and all of them say the same

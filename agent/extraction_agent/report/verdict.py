@@ -15,9 +15,9 @@ Decision = tuple[Verdict, tuple[str, ...]]
 def decide(run: folder.Folder, lines: tuple[Line, ...], regressions: tuple[Regression, ...]) -> Decision:
     """The verdict and its reasons, the weightiest first."""
     against = [*_failed(run), *_told(lines, "fails"), *(one.because for one in regressions if one.outcome in AGAINST)]
-    if against:
-        return Verdict.NO_GO, tuple(against)
     unknown = [*_told(lines, "not measured"), *_unknown(regressions)]
+    if against:
+        return Verdict.NO_GO, (*against, *unknown)
     if unknown:
         return Verdict.INCONCLUSIVE, tuple(unknown)
     return Verdict.GO, ("All of A1 to A9 hold, and nothing is worse than tolerated, for certain.",)
