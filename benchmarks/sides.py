@@ -25,6 +25,7 @@ SMALL = "offered"  # a table of the source, for many small extractions
 _TEMPLATE = "history"
 _EACH = 100  # records of a past extraction
 _PER_CONFIG = 20  # past extractions of a config
+_FAILED_EVERY = 50  # of them
 _SETTLE = 0.5  # s between a checkpoint and a run
 _FILL: tuple[LiteralString, ...] = (
     "CREATE EXTENSION IF NOT EXISTS pg_stat_statements",
@@ -36,8 +37,8 @@ _FILL: tuple[LiteralString, ...] = (
     """,
     """
     INSERT INTO extractions (config_id, status, created_at, started_at, finished_at, plan, profile, target)
-    SELECT 1 + n %% %(configs)s, 'succeeded', at, at, at + interval '2 seconds', %(plan)s::jsonb, '{}',
-           'extraction_data'
+    SELECT 1 + n %% %(configs)s, CASE n %% %(failed_every)s WHEN 0 THEN 'failed' ELSE 'succeeded' END,
+           at, at, at + interval '2 seconds', %(plan)s::jsonb, '{}', 'extraction_data'
     FROM generate_series(1, %(extractions)s) AS n,
          LATERAL (SELECT now() - (%(extractions)s - n) * interval '10 minutes' AS at) AS moment
     """,
@@ -75,7 +76,7 @@ class Side:
 def past(stored_rows: int) -> Asked:
     """The configs and extractions that a store with so many records has."""
     extractions = max(stored_rows // _EACH, _PER_CONFIG)
-    return Asked(extractions // _PER_CONFIG, extractions)
+    return Asked(extractions // _PER_CONFIG, extractions, _FAILED_EVERY)
 
 
 def prepare(bench: b.Bench, profiles: Sequence[Profile], stored_rows: int, small_rows: int) -> list[Side]:
@@ -92,6 +93,7 @@ def prepare(bench: b.Bench, profiles: Sequence[Profile], stored_rows: int, small
     values = {
         "configs": asked.configs,
         "extractions": asked.extractions,
+        "failed_every": asked.failed_every,
         "each": _EACH,
         "definition": json.dumps(Definition(table="item").model_dump(mode="json")),
         "plan": json.dumps(plan.model_dump(mode="json")),

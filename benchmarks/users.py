@@ -45,11 +45,14 @@ class Asked:
 
     configs: int
     extractions: int
+    failed_every: int  # of these; a failed one has no records to read
 
     def one(self, choice: random.Random, kinds: tuple[str, ...]) -> tuple[str, str]:
         """Kind and path of a request."""
         kind = choice.choice(kinds)
         extraction = choice.randrange(1, self.extractions + 1)
+        if kind == "records" and extraction % self.failed_every == 0:
+            extraction -= 1
         paths = {
             "config": f"/api/v1/configs/{choice.randrange(1, self.configs + 1)}",
             "list": "/api/v1/extractions?limit=20",
