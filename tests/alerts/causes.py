@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import psycopg
 
@@ -20,7 +21,7 @@ from tampering import tamper
 
 _CALLERS = 6  # of a pool of two
 _LONG = 600.0  # s
-_UNGUARDED = {
+_UNGUARDED: dict[str, Any] = {
     "throughput_records_per_minute": 0,
     "tolerated_rise_of_error_rate": 1,
     "pool_exhausted_seconds": 600,
@@ -44,7 +45,7 @@ def unconfirmed(scene: Scene) -> Iterator[None]:
     """A rollout that its controller neither commits nor gives up."""
     controller = Controller(scene.store)
     try:
-        begun = controller.try_(scene.worker, profile(guards=_UNGUARDED, **WORKING), _LONG, _LONG)
+        begun = controller.try_(scene.worker, profile("waiting", guards=_UNGUARDED, **WORKING), _LONG, _LONG)
         yield
         controller.commit(begun)
     finally:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from agent.daemon.controller import Mill
@@ -17,7 +17,8 @@ from support import Database
 
 _PROGRAM = [sys.executable, str(Path(__file__).with_name("program.py"))]
 _MILL_ROWS = 50_000
-WORKING = {"reading": {"chunks_in_flight": 4}, "source_guard": {"enabled": False}}  # the profile of who works
+# The settings of who works.
+WORKING: dict[str, dict[str, Any]] = {"reading": {"chunks_in_flight": 4}, "source_guard": {"enabled": False}}
 
 
 class Scene:

@@ -3,6 +3,7 @@
 import signal
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import psutil
 import psycopg
@@ -178,4 +179,4 @@ def test_what_only_its_command_can_log_in_to_is_left_to_that(source: Database, s
     extract(source.url, store, Definition(table="item"))
     store.run("UPDATE extraction_configs SET source_url = replace(source_url, 'postgres@', 'known_to_nobody@')")
     with Store(store.url) as opened, pytest.raises(errors.NotHere, match="known_to_nobody"):
-        Sources(frozenset()).of(opened.extraction(1))
+        Sources(frozenset(), lambda _: nullcontext()).of(opened.extraction(1))
