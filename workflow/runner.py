@@ -69,7 +69,7 @@ class Run:
 
     def run(self) -> Progress:
         """Raises ExtractionError only if its state cannot be kept."""
-        if self._context.inventory is None:
+        if self._context.inventory is None or self._progress.taken_back:
             self._forget_fleet()
         with self._context.resources:
             for number, phase in enumerate(self._progress.phases):
@@ -91,10 +91,7 @@ class Run:
 
     def _tell_all(self) -> None:
         """The report anew, with what came after it was made."""
-        state = next(
-            (one for phase in self._progress.phases for one in phase.steps if one.name == testing.REPORT), None
-        )
-        if state is None or state.outcome is None:
+        if self._outcome(testing.REPORT) is None:
             return
         result = self._result(STEPS["testing"][testing.REPORT])
         if self._progress.verdict is Verdict.GO and result.outcome is not Outcome.PASSED:
@@ -102,22 +99,15 @@ class Run:
             self._take_back()
 
     def _forget_fleet(self) -> None:
-        """A fleet of this machine ended with the run that made it: what was done to it is to be done again."""
-        phases = tuple(
-            phase.model_copy(
-                update={
-                    "outcome": "pending",
-                    "steps": tuple(
-                        StepState(name=state.name) if STEPS[phase.name][state.name].on_fleet else state
-                        for state in phase.steps
-                    ),
-                }
+        """What was done to a fleet that is gone, or was taken back, is to be done again."""
+        phases = []
+        for phase in self._progress.phases:
+            kept = tuple(
+                StepState(name=state.name) if STEPS[phase.name][state.name].on_fleet else state for state in phase.steps
             )
-            if any(STEPS[phase.name][state.name].on_fleet for state in phase.steps) and phase.outcome != "skipped"
-            else phase
-            for phase in self._progress.phases
-        )
-        self._note(phases=phases)
+            outcome = phase.outcome if kept == phase.steps else "pending"
+            phases.append(phase.model_copy(update={"steps": kept, "outcome": outcome}))
+        self._note(phases=tuple(phases), taken_back="")
 
     def _phase_passed(self, number: int) -> bool:
         phase = self._progress.phases[number]
@@ -172,12 +162,12 @@ class Run:
 
     def _take_back(self) -> None:
         """What a rollout has committed, since a gate behind it does not hold. What it has not, it took back itself."""
-        fleet = self._context.made
-        if fleet is None or not fleet.changed:
+        made, before = self._context.made, self._outcome(testing.ROLLOUT)
+        if not (made is not None and made.changed) and before is not Outcome.PASSED:
             return
         self._context.tell("the fleet is taken back …")
         try:
-            done = fleet.take_back()
+            done = self._context.fleet().take_back()
             told = (
                 f"the fleet was taken back in {done.seconds:.0f} s"
                 if done.status == 0
@@ -187,6 +177,11 @@ class Run:
             told = f"THE FLEET COULD NOT BE TAKEN BACK: {error}"
         self._context.tell(told)
         self._note(taken_back=told)
+
+    def _outcome(self, name: str) -> Outcome | None:
+        """Of a step; None if it has not been done, or is no part of the run."""
+        found = [one.outcome for phase in self._progress.phases for one in phase.steps if one.name == name]
+        return found[0] if found else None
 
     def _note(self, **changes: object) -> None:
         self._progress = self._progress.model_copy(update=changes)

@@ -3,6 +3,8 @@
 import json
 import os
 import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ class Fleet:
     variables: dict[str, Any]  # beyond the inventory's
     log: Path
     here: bool = False  # made on this machine, so it ends with the run
+    at_work: Callable[[], AbstractContextManager[None]] = nullcontext  # gives it work, where it has none of its own
     changed: bool = field(default=False, init=False)  # by a rollout that was committed
 
     def roll_out(self, profile: Path, **variables: Any) -> commands.Done:

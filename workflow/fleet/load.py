@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ log = logging.getLogger(__name__)
 def at_work(agents: list[Service], source_url: str, table: str) -> Iterator[None]:
     """Until the end of the block."""
     definition = {"table": table, "chunk_rows": CHUNK_ROWS}
-    wanted = {"name": "work", "source_url": source_url, "definition": definition}
+    wanted = {"name": f"work-{secrets.token_hex(4)}", "source_url": source_url, "definition": definition}
     config = agents[0].ask("POST", "/api/v1/configs", wanted)["id"]
     over = threading.Event()
     threads = [threading.Thread(target=_ask, args=(agent, over)) for agent in agents]

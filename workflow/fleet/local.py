@@ -1,17 +1,18 @@
-"""A fleet on this machine, without root: source, store, three agents at work, and the inventory that leads to them."""
+"""A fleet on this machine, without root: source, store, three agents, and the inventory that leads to them."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import psycopg
 import yaml
-from benchmarks import service
 from psycopg import sql as q
 
+from benchmarks import service
 from extraction_agent import embedded
 from extraction_agent.store.store import Store
 from workflow import commands
@@ -51,12 +52,12 @@ def fleet(context: "Context") -> Iterator[Fleet]:
             )
             for name in HOSTS
         ]  # fmt: skip
-        stack.enter_context(load.at_work(agents, source.url(), TABLE))
         inventory = place / "hosts.yml"
         inventory.write_text(yaml.safe_dump(_inventory([agent.url for agent in agents])), encoding="utf-8")
         extractctl = str(commands.BIN / "extractctl")
         variables = {"extraction_rollout_store_url": store.url(), "extraction_rollout_program": extractctl}
-        yield Fleet(inventory, variables, context.folder.file("testing/rollout.log"), here=True)
+        work = partial(load.at_work, agents, source.url(), TABLE)
+        yield Fleet(inventory, variables, context.folder.file("testing/rollout.log"), here=True, at_work=work)
 
 
 def _fill(url: str) -> None:

@@ -16,6 +16,7 @@ from workflow.phases import compliance
 from workflow.phases.planning import MINUTES
 from workflow.steps import Context, Result, Step, failed, not_done, passed
 
+ROLLOUT = "rollout"  # the step that changes the fleet
 REPORT = "report"  # the step that decides
 _PYTHON = str(commands.BIN / "python")
 _TESTS = 3600.0  # s
@@ -50,16 +51,17 @@ def _rollout(context: Context) -> Result:
     wanted = scenario.rollout
     profile = context.folder.file("testing/rollout/profile.yml")
     profile.write_text(dumped(_to_roll_out(context, here=fleet.here)), encoding="utf-8")
-    done = fleet.roll_out(
-        profile,
-        extraction_rollout_waves=list(wanted.waves),
-        extraction_rollout_slot_seconds=wanted.slot_seconds,
-        extraction_rollout_run_slots=max(_LEAST_RUN, round(wanted.run_slots * context.scale)),
-        extraction_rollout_baseline_slots=max(_LEAST_SLOTS, round(wanted.baseline_slots * context.scale)),
-        extraction_rollout_watch_seconds=math.ceil(scenario.watch_hours * 3600),
-        extraction_rollout_judge=str(commands.BIN / "extractctl"),
-        extraction_rollout_samples=str(context.folder.file("testing/rollout/samples")),
-    )
+    with fleet.at_work():
+        done = fleet.roll_out(
+            profile,
+            extraction_rollout_waves=list(wanted.waves),
+            extraction_rollout_slot_seconds=wanted.slot_seconds,
+            extraction_rollout_run_slots=max(_LEAST_RUN, round(wanted.run_slots * context.scale)),
+            extraction_rollout_baseline_slots=max(_LEAST_SLOTS, round(wanted.baseline_slots * context.scale)),
+            extraction_rollout_watch_seconds=math.ceil(scenario.watch_hours * 3600),
+            extraction_rollout_judge=str(commands.BIN / "extractctl"),
+            extraction_rollout_samples=str(context.folder.file("testing/rollout/samples")),
+        )
     because = failure(done) if done.status else ""
     told = fleet.ask("rollout", "status")["answer"]
     context.folder.write(compliance.ROLLED_OUT, json.dumps(told, indent=2) + "\n")
@@ -117,7 +119,6 @@ def _comparison_command(context: Context) -> list[str]:
 
 def _load(context: Context) -> Result:
     """Users on the new profile in every shape, and on the old one in the first, which the report compares."""
-    context.folder.file("testing/load/x")
     log, missed = context.folder.file("testing/load.log"), []
     for profile, shape in _loads(context):
         seconds = MINUTES[shape] * 60 * context.scale + _AROUND
@@ -140,7 +141,7 @@ def _loads(context: Context) -> list[tuple[str, str]]:
 
 
 def _load_file(context: Context, profile: str, shape: str) -> Path:
-    return context.folder.path / f"testing/load/{profile}-{shape}.json"
+    return context.folder.file(f"testing/load/{profile}-{shape}.json")
 
 
 def _load_command(context: Context, profile: str, shape: str) -> list[str]:
@@ -175,7 +176,7 @@ def _verdict(done: commands.Done, report: Path) -> Result:
 STEPS = (
     Step("tests", lambda context: commands.shown(_tests_command(context)), _tests),
     Step(
-        "rollout",
+        ROLLOUT,
         lambda context: f"roll out {context.scenario.after} over {context.inventory or 'three agents made here'}: "
         "ansible-playbook jivs.extraction.rollout, each wave judged",
         _rollout, on_fleet=True,
