@@ -101,7 +101,7 @@ def _users(program: str, agent: Service, profile: str, written: Path, options: a
         "COMMAND": shlex.join(["load-tests/run.sh", *sys.argv[1:]]),
         "K6_NO_USAGE_REPORT": "true",
     }
-    command = [program, "run", "--quiet", str(_SCRIPTS / f"extraction-{script}.js")]
+    command = [program, "run", "--quiet", "--address", "localhost:0", str(_SCRIPTS / f"extraction-{script}.js")]
     process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
     try:
         return process.wait()

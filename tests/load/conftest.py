@@ -26,7 +26,15 @@ class K6:
 
     def run(self, script: str, *options: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [self.program, "run", "--quiet", *options, str(SCRIPTS / f"extraction-{script}.js")],
+            [
+                self.program,
+                "run",
+                "--quiet",
+                "--address",
+                "localhost:0",
+                *options,
+                str(SCRIPTS / f"extraction-{script}.js"),
+            ],
             env={**self.environment, **environment},
             capture_output=True,
             text=True,
