@@ -99,8 +99,9 @@ def sample(at: int, p95: float, cpu: float) -> Content:
     counts = {str(edge): round(100 * (1 - 0.05 ** (edge / p95))) for edge in EDGES}
     return {
         "at_seconds": float(at), "seconds": 1.0, "records": 8000, "busy_seconds": 1.0, "attempts": 2, "failures": 0,
-        "requests": {**counts, "+Inf": 100}, "queries": {**counts, "+Inf": 100}, "pool_use": 0.4, "cpu": cpu,
-        "rss_bytes": 50_000_000 + 1000 * at,
+        "pool_use": 0.3 + 4 * p95 + 0.1 * math.sin(at / 7), "cpu": cpu,
+        "requests": {**counts, "+Inf": 100}, "queries": {**counts, "+Inf": 100},
+        "rss_bytes": round(50_000_000 + 1e8 * p95 + 4000 * at),
     }  # fmt: skip
 
 
