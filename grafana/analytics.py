@@ -243,13 +243,24 @@ def _rollouts(made: Dashboard) -> None:
             "In the time of a point. `back`: a profile did not help; `extractctl rollout history` has the reason.",
             panels.COUNT,
             Query("sum by (result) (increase(extraction_trials_total{}[$__rate_interval]))", "{{result}}"),
+            width=6,
         ),
         graph(
-            "Trials that a guard took back",
+            "Taken back by a guard",
             "By guard: `throughput`, `error_rate` or `pool`. The profile asked too much of the host, the source or the "
             "pool; it is back as it was.",
             panels.COUNT,
-            Query("sum by (guard) (increase(extraction_trial_trips_total{}[$__rate_interval]))", "{{guard}}"),
+            Query("sum by (guard) (increase(extraction_trial_trips_total{}[$__rate_interval]))", "trial: {{guard}}"),
+            Query("sum by (guard) (increase(extraction_watch_trips_total{}[$__rate_interval]))", "watch: {{guard}}"),
+            width=6,
+        ),
+        graph(
+            "Watch that is left",
+            "How long the guards still look at a committed profile on each host. It falls to 0 by itself; at once: a "
+            "guard has tripped, or the next rollout has begun; `extractctl rollout watch` says which.",
+            panels.SECONDS,
+            Query("extraction_watch_seconds_left{}"),
+            width=6,
         ),
         graph(
             "Indexes left",
@@ -258,5 +269,6 @@ def _rollouts(made: Dashboard) -> None:
             panels.COUNT,
             Query("max by (where) (extraction_indexes_left{})", "{{where}}"),
             limits=limits.ANY,
+            width=6,
         ),
     )

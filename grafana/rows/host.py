@@ -5,7 +5,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana import panels
 from grafana.frame import folded
 from grafana.panels import Query, graph, states
-from grafana.queries import rate, summed
+from grafana.queries import rate
 
 
 def host(made: Dashboard) -> None:
@@ -78,10 +78,10 @@ def host(made: Dashboard) -> None:
             width=6,
         ),
         graph(
-            "Garbage collections",
-            "By generation of objects. Many of generation 2: too many objects live; the API feels the pauses.",
-            panels.PER_MINUTE,
-            Query(f"{summed(rate('python_gc_collections_total'), 'generation')} * 60", "generation {{generation}}"),
+            "Pauses of the garbage collector",
+            "Share of the time in which it stopped the agent. Above 1 %: too many objects live, and the API feels it.",
+            panels.SHARE,
+            Query(f"sum by (instance) ({rate('python_gc_pause_seconds_total')})"),
             width=6,
         ),
         states(

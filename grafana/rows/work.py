@@ -57,13 +57,30 @@ def extractions(made: Dashboard) -> None:
             Query("extraction_chunks_in_flight{}"),
             stacked=True,
         ),
+        graph(
+            "What copying threads wait for",
+            "Seconds a second, by what they wait for; `nothing`: they work. Most of it is where the time goes: a side "
+            "that is waited for is the one to look at; `extractctl profile take` says more.",
+            panels.COUNT,
+            Query(summed(rate("extraction_relay_seconds_total"), "waiting_for"), "{{waiting_for}}"),
+            width=12,
+            stacked=True,
+        ),
+        graph(
+            "CPU of copying threads",
+            "Cores: `running` is work, `ready` waits for a CPU. Much of `ready`: too few CPUs, or too many threads.",
+            panels.CORES,
+            Query(summed(rate("extraction_relay_cpu_seconds_total"), "state"), "{{state}}"),
+            width=12,
+            stacked=True,
+        ),
     )
 
 
 def queue(made: Dashboard) -> None:
     row(
         made,
-        "Queue and watermarks",
+        "Queue, watermarks and audit",
         graph(
             "Jobs that wait",
             "In the store's queue. Growing for long: more work comes than the fleet does; add an agent or a thread.",
@@ -99,6 +116,15 @@ def queue(made: Dashboard) -> None:
             "Most transactions kept by number. Thousands: a long transaction at a source is open; end it.",
             panels.COUNT,
             Query("max(extraction_watermark_seen_transactions{})", "transactions"),
-            width=6,
+            width=12,
+        ),
+        graph(
+            "Faults in the audit log",
+            "Links of its chain that do not hold. Any: somebody has changed the log, or a backup was put back; "
+            "`extractctl audit verify` names the entries.",
+            panels.COUNT,
+            Query("max(extraction_audit_faults{})", "faults"),
+            limits=limits.ANY,
+            width=12,
         ),
     )
