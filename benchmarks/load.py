@@ -42,6 +42,9 @@ def main() -> int:
     except errors.ExtractionError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_status
+    except OSError as error:
+        sys.stderr.write(f"{error.filename or options.output} cannot be written or run: {error.strerror}.\n")
+        return 1
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted: nothing was kept.\n")
         return 1
@@ -50,6 +53,7 @@ def main() -> int:
 def _run(options: argparse.Namespace) -> int:
     program = find_k6()
     profile = profiles.load(options.profile)
+    slot = max(1.0, _SLOT * _number(options.scale))
     old_way = profile.settings.reading.method == "offset"
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.unlink(missing_ok=True)  # an older result is not taken for this one
@@ -61,7 +65,7 @@ def _run(options: argparse.Namespace) -> int:
                 agent.config(f"load-{number}", bench.source_url, sides.SMALL)
             moving = agent.config("beside", bench.source_url, b.TABLE)
             written = bench.folder / "k6.json"
-            sampler = Sampler(agent.metrics, max(1.0, _SLOT * _number(options.scale)))
+            sampler = Sampler(agent.metrics, slot)
             with sampler, _Beside(agent, moving) as beside:
                 status = _users(program, agent, profile.name, written, options)
             if status not in (0, _NOT_HELD):
