@@ -12,7 +12,7 @@ from workflow.steps import Context, Result, Step, failed, not_done, passed
 TOOLS = commands.ROOT / ".venv-compliance"
 ANCHOR = "compliance/audit-before.txt"  # the log's last entry before the change, as NUMBER:HASH
 ROLLED_OUT = "testing/rollout/status.json"  # what the store says of the rollout
-_BASELINES = commands.ROOT / "workflow" / "baselines"
+BASELINES = commands.ROOT / "workflow" / "baselines"
 _CODE = ["agent", "plugins", "workflow"]
 _SECONDS = 900.0
 _MOVED = 3  # detect-secrets-hook: all was reviewed, some of it in other lines
@@ -54,8 +54,8 @@ def _audit(context: Context) -> Result:
 def _bandit(context: Context) -> Result:
     """Against what was reviewed: a finding that is not in the baseline is new."""
     answer, log = context.folder.file("compliance/bandit-report.json"), context.folder.file("compliance/bandit.log")
-    words = [_tool(log, "bandit"), "--quiet", "--recursive", *_CODE, "--format=json", f"--output={answer}"]
-    words += ["--severity-level=medium", f"--baseline={_BASELINES / 'bandit.json'}"]
+    words = [tool(log, "bandit"), "--quiet", "--recursive", *_CODE, "--format=json", f"--output={answer}"]
+    words += ["--severity-level=medium", f"--baseline={BASELINES / 'bandit.json'}"]
     done = commands.run(words, log, _SECONDS)
     found = _json(answer)
     if found is None or found["errors"]:
@@ -73,15 +73,15 @@ def _bandit(context: Context) -> Result:
 def _secrets(context: Context) -> Result:
     log = context.folder.file("compliance/secrets.log")
     baseline = context.folder.file("compliance/reviewed.json")  # a copy: the hook corrects line numbers in it
-    shutil.copyfile(_BASELINES / "secrets.json", baseline)
+    shutil.copyfile(BASELINES / "secrets.json", baseline)
     listed = context.folder.file("compliance/files.txt")
-    done = commands.run(["git", "ls-files"], log, _SECONDS, output=listed)
+    done = commands.run(["git", "ls-files"], log, _SECONDS, output=listed, folder=commands.ROOT)
     if done.status:
         return not_done(f"the files under version control cannot be listed: {done.last_words}", done.command)
     files = listed.read_text(encoding="utf-8").split("\n")
     looked_at = [name for name in files if name and (commands.ROOT / name).is_file() and not _is_lock(name)]
-    words = [_tool(log, "detect-secrets-hook"), "--baseline", str(baseline), *looked_at]
-    scanned = commands.run(words, log, _SECONDS)
+    words = [tool(log, "detect-secrets-hook"), "--baseline", str(baseline), *looked_at]
+    scanned = commands.run(words, log, _SECONDS, folder=commands.ROOT)
     command = "detect-secrets-hook --baseline workflow/baselines/secrets.json, of every file under version control"
     if scanned.status not in (0, _MOVED):
         return failed("there is what looks like a secret and was not reviewed: compliance/secrets.log", command)
@@ -95,7 +95,7 @@ def _is_lock(name: str) -> bool:
 
 def _dependencies_audited(context: Context) -> Result:
     answer, log = context.folder.file("compliance/pip-audit.json"), context.folder.file("compliance/pip-audit.log")
-    words = [_tool(log, "pip-audit"), "--requirement", "requirements.lock", "--require-hashes", "--disable-pip"]
+    words = [tool(log, "pip-audit"), "--requirement", "requirements.lock", "--require-hashes", "--disable-pip"]
     done = commands.run([*words, "--format=json", f"--output={answer}", "--progress-spinner=off"], log, _SECONDS)
     found = _json(answer)
     if found is None:
@@ -119,7 +119,7 @@ def _dependencies_listed(context: Context) -> Result:
         context.folder.file("compliance/dependencies.cdx.json"),
         context.folder.file("compliance/licences.log"),
     )
-    words = [_tool(log, "cyclonedx-py"), "environment", ".venv", "--output-format=JSON", f"--output-file={answer}"]
+    words = [tool(log, "cyclonedx-py"), "environment", ".venv", "--output-format=JSON", f"--output-file={answer}"]
     done = commands.run([*words, "--pyproject=pyproject.toml"], log, _SECONDS)
     found = _json(answer)
     if done.status or found is None:
@@ -143,7 +143,7 @@ def _licence(component: dict[str, Any]) -> str:
     return ", ".join(told) or "unknown"
 
 
-def _tool(log: Path, name: str) -> str:
+def tool(log: Path, name: str) -> str:
     """A tool of compliance's own environment, made the first time. Raises UsageError: then nothing was looked at."""
     done = commands.run(["make", "--quiet", f"{TOOLS.name}/ready"], log, _SECONDS)
     if done.status:
