@@ -129,7 +129,7 @@ class Run(_Part):
     store_cpu_seconds: Annotated[Seconds | None, Field(description="of the store's server")] = None
     rss_peak_bytes: Annotated[Count | None, Field(description="of the agent's process")] = None
     connections_most: Annotated[Count | None, Field(description="of the agent, to source and store")] = None
-    pools: Annotated[dict[Word, PoolUse], Field(default_factory=dict, description="by the pool's name")]
+    pools: dict[Word, PoolUse] = Field(default_factory=dict, description="by the pool's name")
     samples: tuple[AgentSample, ...] = ()
 
     @model_validator(mode="after")
@@ -189,7 +189,7 @@ class QueryRun(_Part):
     count: Count
     p50_seconds: Seconds
     p95_seconds: Seconds
-    buckets: Annotated[Buckets, Field(default_factory=dict, description="by upper edge, cumulative")]
+    buckets: Buckets = Field(default_factory=dict, description="by upper edge, cumulative")
 
 
 class Statement(_Part):
@@ -224,7 +224,7 @@ class Queries(Sourced):
 
 
 class Latency(_Part):
-    """Of all requests of a load."""
+    """Of the requests of a load that were served; a refusal, which is soon said, would flatter it."""
 
     p50: Seconds
     p75: Seconds | None = None
@@ -250,10 +250,10 @@ class Load(Sourced):
     failed: Annotated[Count, Field(description="of these; not served and not refused")]
     refused: Annotated[Count, Field(description="of these; 429 with Retry-After: beyond capacity, and told so")]
     latency_seconds: Latency
-    pools: Annotated[dict[Word, PoolUse], Field(default_factory=dict, description="by the pool's name")]
+    pools: dict[Word, PoolUse] = Field(default_factory=dict, description="by the pool's name")
     records_per_minute: Annotated[Figure | None, Field(description="extracted beside it")] = None
     samples: tuple[AgentSample, ...] = ()
-    k6: Annotated[dict[str, JsonValue], Field(default_factory=dict, description="its summary, as it came")]
+    k6: dict[str, JsonValue] = Field(default_factory=dict, description="its summary, as it came")
 
 
 class Tests(Sourced):
@@ -341,4 +341,4 @@ class Check(Sourced):
     outcome: Literal["passed", "failed", "not done"]
     because: Word
     command: str = ""
-    facts: Annotated[dict[str, JsonValue], Field(default_factory=dict)]
+    facts: dict[str, JsonValue] = Field(default_factory=dict)
