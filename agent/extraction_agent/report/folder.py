@@ -162,9 +162,9 @@ def _validated(name: str, text: str, model: type[Model]) -> Model:
 
 
 def _files(path: Path) -> Iterator[File]:
-    """All but the report itself, which would have to know its own digest."""
+    """All but logs, which may go on, and the report itself, which would have to know its own digest."""
     for file in sorted(path.rglob("*")):
         name = file.relative_to(path).as_posix()
-        if file.is_file() and name not in REPORTS:
+        if file.is_file() and name not in REPORTS and file.suffix != ".log":
             with file.open("rb") as opened:
                 yield File(name, file.stat().st_size, hashlib.file_digest(opened, "sha256").hexdigest())
