@@ -40,7 +40,7 @@ def _earlier(made: Dashboard) -> None:
         graph(
             "Throughput at work",
             "Lower than at the same hour before, with as much to do: see whether the generation has changed since "
-            "(“Generations”), then the store and the sources.",
+            "('Generations'), then the store and the sources.",
             panels.RECORDS,
             *_both(work),
             limits=limits.THROUGHPUT,
@@ -48,7 +48,7 @@ def _earlier(made: Dashboard) -> None:
         ),
         graph(
             "API, p95",
-            "Higher than before: more callers (“Requests” of Extraction Performance), or slower answers to as many.",
+            "Higher than before: more callers ('Requests' of Extraction Performance), or slower answers to as many.",
             panels.SECONDS,
             *_both(api),
             limits=limits.API_P95,
@@ -64,7 +64,7 @@ def _earlier(made: Dashboard) -> None:
         ),
         graph(
             "Errors",
-            "More than before: “Errors” of Extraction Performance says on which side.",
+            "More than before: 'Errors' of Extraction Performance says on which side.",
             panels.PER_MINUTE,
             *_both(errors),
             limits=limits.SOME,
@@ -209,7 +209,7 @@ def _latencies(made: Dashboard) -> None:
         "How latencies are spread",
         spread(
             "Answers of the API",
-            "Two bands instead of one: some callers wait for something others do not; see “Slowest routes, p95” of "
+            "Two bands instead of one: some callers wait for something others do not; see 'Slowest routes, p95' of "
             "Extraction Performance.",
             f"sum by (le) (increase(http_request_duration_seconds_bucket{{, {API}}}[$__rate_interval]))",
         ),

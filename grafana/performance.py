@@ -46,7 +46,7 @@ def _now(made: Dashboard) -> None:
         figure(
             "Throughput at work",
             "Records per busy minute, of all agents that have work. Below 20,000: look at the queries, the pools and "
-            "the source guard below, in this order. “idle” is no fault: nobody has work.",
+            "the source guard below, in this order. 'idle' is no fault: nobody has work.",
             panels.RECORDS,
             f"sum({AT_WORK})",
             limits.THROUGHPUT,
@@ -54,8 +54,8 @@ def _now(made: Dashboard) -> None:
         ),
         figure(
             "API p95",
-            "95 % of the API's answers come sooner. Above 0.2 s: see “Slowest routes, p95” and “Wait for a connection, "
-            "p95”.",
+            "95 % of the API's answers come sooner. Above 0.2 s: see 'Slowest routes, p95' and 'Wait for a connection, "
+            "p95'.",
             panels.SECONDS,
             quantile(0.95, "http_request_duration_seconds", API),
             limits.API_P95,
@@ -63,8 +63,8 @@ def _now(made: Dashboard) -> None:
         ),
         figure(
             "Query p95",
-            "95 % of the store's statements end sooner, COPY and index builds left out. Above 0.05 s: see “Slowest "
-            "classes of statements, p95”; are the profile's indexes there (`extractctl indexes list`)?",
+            "95 % of the store's statements end sooner, COPY and index builds left out. Above 0.05 s: see 'Slowest "
+            "classes of statements, p95'; are the profile's indexes there (`extractctl indexes list`)?",
             panels.SECONDS,
             quantile(0.95, "extraction_query_duration_seconds", STATEMENTS),
             limits.QUERY_P95,
@@ -80,14 +80,14 @@ def _now(made: Dashboard) -> None:
         ),
         figure(
             "Pool timeouts",
-            "Callers that got no connection in time, in the time shown. Any is one too many: see “Connection pools”.",
+            "Callers that got no connection in time, in the time shown. Any is one too many: see 'Connection pools'.",
             panels.COUNT,
             "sum(increase(hikari_pool_timeouts_total{}[$__range]))",
             limits.ANY,
         ),
         figure(
             "Errors",
-            "Errors met by extractions. Above 0: “Errors” of every agent below says which side; `journalctl -u "
+            "Errors met by extractions. Above 0: 'Errors' of every agent below says which side; `journalctl -u "
             "extraction-agent` has the sentence.",
             panels.PER_MINUTE,
             f"{summed(rate('extraction_errors_total'))} * 60",
@@ -95,7 +95,7 @@ def _now(made: Dashboard) -> None:
         ),
         figure(
             "Breakers open",
-            "Databases that are not asked because they were down. If not 0: “Circuit breakers” names them; the breaker "
+            "Databases that are not asked because they were down. If not 0: 'Circuit breakers' names them; the breaker "
             "closes by itself when the database answers.",
             panels.COUNT,
             "sum(extraction_breaker_state{} == bool 2)",
@@ -111,8 +111,8 @@ def _asked_for(made: Dashboard) -> None:
         "Every agent",
         graph(
             "Records committed",
-            "Committed to the store, a minute. Falls to 0 without work; if the queue is not empty, see “Throughput at "
-            "work”." + of_all,
+            "Committed to the store, a minute. Falls to 0 without work; if the queue is not empty, see 'Throughput at "
+            "work'." + of_all,
             panels.RECORDS,
             Query(queries.RECORDS_A_MINUTE),
             limits=limits.THROUGHPUT,
@@ -120,7 +120,7 @@ def _asked_for(made: Dashboard) -> None:
         ),
         graph(
             "API latency, p95",
-            "By method, route and status. Above 0.2 s: the line's route says which; see “Slowest routes, p95”."
+            "By method, route and status. Above 0.2 s: the line's route says which; see 'Slowest routes, p95'."
             + of_all,
             panels.SECONDS,
             Query(queries.API_P95, "{{instance}} {{method}} {{route}} {{status}}"),
@@ -129,7 +129,7 @@ def _asked_for(made: Dashboard) -> None:
         ),
         graph(
             "Use of the pools",
-            "Connections in use. Above 80 %: see “Connection pools”." + of_all,
+            "Connections in use. Above 80 %: see 'Connection pools'." + of_all,
             panels.PERCENT,
             Query(queries.POOL_USE, "{{instance}} {{pool}}"),
             limits=limits.POOL_PERCENT,

@@ -17,7 +17,7 @@ def api(made: Dashboard) -> None:
         "API",
         graph(
             "Latency",
-            "Of /api alone. p95 above 0.2 s or p99 above 0.5 s: see “Slowest routes, p95”; all routes at once: the "
+            "Of /api alone. p95 above 0.2 s or p99 above 0.5 s: see 'Slowest routes, p95'; all routes at once: the "
             "pool or the host's CPU.",
             panels.SECONDS,
             Query(quantile(0.99, latency, API), "p99"),

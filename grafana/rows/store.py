@@ -31,7 +31,7 @@ def store(made: Dashboard) -> None:
         ),
         graph(
             "Statements",
-            "By class. Many more than before at the same throughput: is the cache at work (“Cache”)?",
+            "By class. Many more than before at the same throughput: is the cache at work ('Cache')?",
             panels.A_SECOND,
             Query(summed(rate("extraction_query_duration_seconds_count"), "query"), "{{query}}"),
             width=6,
@@ -64,7 +64,7 @@ def pools(made: Dashboard) -> None:
         ),
         graph(
             "Callers that wait",
-            "Above 0 for 5 s with every connection in use takes a trial back. See “Time a connection is held, p95” "
+            "Above 0 for 5 s with every connection in use takes a trial back. See 'Time a connection is held, p95' "
             "first: long holds empty any pool.",
             panels.COUNT,
             Query("hikari_pool_pending_connections{}", "{{instance}} {{pool}}"),
@@ -80,14 +80,14 @@ def pools(made: Dashboard) -> None:
         ),
         graph(
             "Wait for a connection, p95",
-            "Rises before anything times out. Rising with use below 80 %: connections are slow to open, see “Time to "
-            "open a connection, p95”.",
+            "Rises before anything times out. Rising with use below 80 %: connections are slow to open, see 'Time to "
+            "open a connection, p95'.",
             panels.SECONDS,
             Query(quantile(0.95, "hikari_pool_acquire_seconds", "", "pool"), "{{pool}}"),
         ),
         graph(
             "Time a connection is held, p95",
-            "Long: slow statements, see “Slowest classes of statements, p95”.",
+            "Long: slow statements, see 'Slowest classes of statements, p95'.",
             panels.SECONDS,
             Query(quantile(0.95, "hikari_pool_usage_seconds", "", "pool"), "{{pool}}"),
         ),
@@ -114,7 +114,7 @@ def cache(made: Dashboard) -> None:
         ),
         graph(
             "Reads",
-            "Misses as many as hits: see “Hits”.",
+            "Misses as many as hits: see 'Hits'.",
             panels.A_SECOND,
             Query(hits, "{{cache}} hits"),
             Query(misses, "{{cache}} misses"),

@@ -15,7 +15,7 @@ def extractions(made: Dashboard) -> None:
         graph(
             "Throughput at work",
             "Records per busy minute; the line `all` is what the floor of 20,000 and the alert at 15,000 are for. One "
-            "agent below the others: its host (“Process and host”); all of them: the store or the sources.",
+            "agent below the others: its host ('Process and host'); all of them: the store or the sources.",
             panels.RECORDS,
             Query(f"sum({AT_WORK})", "all"),
             Query(AT_WORK),
@@ -23,7 +23,7 @@ def extractions(made: Dashboard) -> None:
         ),
         graph(
             "Time at work",
-            "Share of the time with a chunk in flight. Low with a full queue: agents take up no work; see “Samplers” "
+            "Share of the time with a chunk in flight. Low with a full queue: agents take up no work; see 'Samplers' "
             "and the log.",
             panels.SHARE,
             Query(rate("extraction_busy_seconds_total")),
@@ -52,7 +52,7 @@ def extractions(made: Dashboard) -> None:
         graph(
             "Chunks in flight",
             "Less than the profile's `chunks_in_flight` with work in the queue: the source guard holds back, see "
-            "“Chunks a source may have in flight”.",
+            "'Chunks a source may have in flight'.",
             panels.COUNT,
             Query("extraction_chunks_in_flight{}"),
             stacked=True,
@@ -90,7 +90,7 @@ def queue(made: Dashboard) -> None:
         ),
         graph(
             "The oldest job's wait",
-            "Growing while agents are idle: no agent takes jobs; see “Agents away”.",
+            "Growing while agents are idle: no agent takes jobs; see 'Agents away'.",
             panels.SECONDS,
             Query("max(extraction_queue_age_seconds{})", "oldest job"),
             width=6,

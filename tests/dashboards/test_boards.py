@@ -149,7 +149,7 @@ def test_columns_of_tables_are_what_their_queries_give(board: dict[str, Any]) ->
 def test_descriptions_point_at_what_there_is(board: dict[str, Any]) -> None:
     titles = {panel["title"] for one in _BOARDS for panel in panels(one)} | {"idle"}
     for panel in panels(board):
-        for named in re.findall(r"“([^”]+)”", panel.get("description") or ""):
+        for named in re.findall(r"(?<!\w)'([^']+)'(?!\w)", panel.get("description") or ""):
             assert named in titles, f"{panel['title']} points at {named}, which is no panel"
 
 
