@@ -95,6 +95,8 @@ def _circumstances(report: Report) -> Iterator[str]:
     machine = report.machine
     cores = f"{machine['cores']} cores ({machine['processor']}), {machine['memory_gib']} GiB"
     yield f"- Machine: {cores}, {machine['system']}; source, store, daemon and users share it."
+    loads = ", ".join(f"{load:.1f}" for load in machine["load_average"])
+    yield f"- Load average before it began, over 1, 5 and 15 minutes: {loads}."
     rounds = min((len(several) for group in report.groups for several in group.turns.values()), default=0)
     rows = f"{report.rows:,} rows for what streams, {report.slow_rows:,} for what goes row by row"
     yield f"- {rounds} rounds in rotating order, a daemon of its own for each turn; {rows}."
