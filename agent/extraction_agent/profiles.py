@@ -309,8 +309,8 @@ def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def explain(error: ValidationError, model: type[Strict]) -> str:
-    """A validation error as sentences; an unknown key with the nearest known one."""
+def explain(error: ValidationError, model: type[Strict], most: int = 20) -> str:
+    """A validation error as sentences, `most` of them; an unknown key with the nearest known one."""
     sentences = []
     for item in error.errors(include_url=False):
         path = ".".join(str(part) for part in item["loc"])
@@ -322,6 +322,8 @@ def explain(error: ValidationError, model: type[Strict]) -> str:
         else:
             told = item["msg"].removeprefix("Value error, ")
             sentences.append(f"{path}: {told[0].lower()}{told[1:]}." if path else f"{told[0].upper()}{told[1:]}.")
+    if len(sentences) > most:
+        sentences[most:] = [f"And {len(sentences) - most} more."]
     return " ".join(sentences)
 
 

@@ -99,7 +99,7 @@ def sample(at: int, p95: float, cpu: float) -> Content:
     counts = {str(edge): round(100 * (1 - 0.05 ** (edge / p95))) for edge in EDGES}
     return {
         "at_seconds": float(at), "seconds": 1.0, "records": 8000, "busy_seconds": 1.0, "attempts": 2, "failures": 0,
-        "pool_use": 0.3 + 4 * p95 + 0.1 * math.sin(at / 7), "cpu": cpu,
+        "pool_use": 0.3 + min(4 * p95, 0.5) + 0.1 * math.sin(at / 7), "cpu": cpu,
         "requests": {**counts, "+Inf": 100}, "queries": {**counts, "+Inf": 100},
         "rss_bytes": round(50_000_000 + 1e8 * p95 + 4000 * at),
     }  # fmt: skip

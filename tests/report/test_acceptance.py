@@ -142,6 +142,23 @@ def test_a_shorter_load_is_held_against_a_shorter_floor_and_is_told(tmp_path: Pa
     assert any("0.0667 of the user's time" in one.text for one in report.risks)
 
 
+def test_every_load_is_shown_and_one_that_was_aborted_is_no_go(tmp_path: Path) -> None:
+    files = folders.whole()
+    spike = folders.load("optimized", 0.4, "spike", users=500, refused=900)
+    report = made(tmp_path / "whole", {**files, "testing/load/optimized-spike.json": spike})
+    assert [(one.profile, one.shape) for one in report.loads] == [
+        ("baseline", "steady"), ("optimized", "steady"), ("optimized", "spike"),
+    ]  # fmt: skip
+    assert report.verdict is Verdict.GO, "the user's figures are those of the steady load"
+    assert any("900 of 170,000 requests were beyond capacity" in one.text for one in report.risks)
+    spike |= {"aborted": True, "seconds": 12.0}
+    report = made(tmp_path / "aborted", {**files, "testing/load/optimized-spike.json": spike})
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert report.because == (
+        "The spike load of optimized was aborted after 12 s (testing/load/optimized-spike.json).",
+    )  # fmt: skip
+
+
 def test_floors_are_the_scenarios(tmp_path: Path) -> None:
     files = folders.whole()
     files["scenario.yml"]["floors"] = {"p95_seconds": 0.02}

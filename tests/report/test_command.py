@@ -88,6 +88,10 @@ def _edit(name: str, place: str, value: object) -> Callable[[Path], None]:
             _edit("testing/throughput.json", "profiles/optimized/runs/*/records_per_minute", 1e6),
             r"10000 records in 1\.01 s are not 1e\+06 a minute",
         ),
+        (
+            _edit("testing/load/optimized-steady.json", "samples/*/cpu", -1.0),
+            r"samples\.0\.cpu: input should be .*samples\.2\.cpu: [^:]*\. And 237 more\.$",
+        ),
         (_edit("testing/queries.json", "profiles/optimized/runs", []), r"queries\.json: profiles\.optimized\.runs: "),
     ],
 )  # fmt: skip
@@ -101,6 +105,12 @@ def test_a_broken_file_is_a_sentence_and_no_report_is_left(
         CliRunner().invoke(app, ["report", str(tmp_path)], catch_exceptions=False)
     assert raised.value.exit_status == 2
     assert not list(tmp_path.glob("report.*")), "an old report still says GO"
+
+
+def test_what_is_not_installed_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("extraction_agent.interfaces.cli.report.NEEDED", ("a_module_that_nobody_has",))
+    with pytest.raises(errors.UsageError, match=r"pip install 'extraction-agent\[report\]'"):
+        CliRunner().invoke(app, ["report", str(folders.write(tmp_path, folders.whole()))], catch_exceptions=False)
 
 
 def test_no_folder_is_a_sentence(tmp_path: Path) -> None:

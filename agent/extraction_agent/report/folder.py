@@ -158,7 +158,7 @@ def _validated(name: str, text: str, model: type[Model]) -> Model:
     try:
         return model.model_validate_json(text)
     except ValidationError as error:
-        raise errors.UsageError(f"{name}: {profiles.explain(error, model)}") from error
+        raise errors.UsageError(f"{name}: {profiles.explain(error, model, most=3)}") from error
 
 
 def _files(path: Path) -> Iterator[File]:

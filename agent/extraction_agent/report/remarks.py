@@ -78,11 +78,6 @@ def _of_loads(run: folder.Folder) -> Iterator[RiskRemark]:
                 "the user's time: what shows only later was not looked for.",
                 of=(pointer(name, "scale"), pointer(name, "seconds")),
             )
-        if load.aborted:
-            yield RiskRemark(
-                text=f"The load {load.shape} of {load.profile} was aborted after {shown(load.seconds, 's')}.",
-                of=(pointer(name, "aborted"), pointer(name, "seconds")),
-            )
         if load.refused and load.profile == run.scenario.after:
             yield RiskRemark(
                 text=f"Under the load {load.shape}, {load.refused:,} of {load.requests:,} requests were beyond "

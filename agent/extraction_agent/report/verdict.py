@@ -6,7 +6,7 @@ from extraction_agent.judge.evidence import AGAINST, OPEN
 from extraction_agent.model import Verdict
 from extraction_agent.report import evidence, folder
 from extraction_agent.report.acceptance import Line
-from extraction_agent.report.figures import Figure
+from extraction_agent.report.figures import Figure, shown
 from extraction_agent.report.regression import Regression
 
 Decision = tuple[Verdict, tuple[str, ...]]
@@ -15,7 +15,7 @@ Decision = tuple[Verdict, tuple[str, ...]]
 def decide(run: folder.Folder, lines: tuple[Line, ...], regressions: tuple[Regression, ...]) -> Decision:
     """The verdict and its reasons, the weightiest first."""
     against = [*_failed(run), *_told(lines, "fails"), *(one.because for one in regressions if one.outcome in AGAINST)]
-    unknown = [*_told(lines, "not measured"), *_unknown(regressions)]
+    unknown = [*_told(lines, "not measured"), *_aborted(run), *_unknown(regressions)]
     if against:
         return Verdict.NO_GO, (*against, *unknown)
     if unknown:
@@ -40,6 +40,13 @@ def _failed(run: folder.Folder) -> Iterator[str]:
     for name, check in run.checks().items():
         if check.outcome == "failed":
             yield f"{check.name} failed ({name}): {check.because}"
+
+
+def _aborted(run: folder.Folder) -> Iterator[str]:
+    """Loads that did not come to their end, so that nobody knows what the rest would have shown."""
+    for name, load in run.found.items():
+        if isinstance(load, evidence.Load) and load.aborted:
+            yield f"The {load.shape} load of {load.profile} was aborted after {shown(load.seconds, 's')} ({name})."
 
 
 def _told(lines: tuple[Line, ...], outcome: str) -> Iterator[str]:
