@@ -43,7 +43,7 @@ function thresholdsOf(profile, shape, floors) {
   const judged = `{profile:${profile},shape:${shape},scenario:default`;
   const strict = shape === "steady"; // where capacity is no excuse: a refusal is a failure
   const asked = {
-    [`http_req_duration${judged},expected_response:true}`]: [`p(95)<${P95}`, `p(99)<${P99}`],
+    [`http_req_duration${judged},expected_response:true}`]: [`p(95)<${P95}`, `p(99)<${P99}`, "max>0"],
     [`http_req_failed${judged}}`]: [strict ? `rate<${ERRORS}` : "rate>=0"],
     [`errors${judged}}`]: [`rate<${ERRORS}`],
     [`refused${judged}}`]: ["rate>=0"],
@@ -58,7 +58,7 @@ function thresholdsOf(profile, shape, floors) {
   }
   if (!floors) {
     for (const [name, rules] of Object.entries(asked)) {
-      asked[name] = [rules[0].replace(/<.*$/, ">=0")];
+      asked[name] = rules.map((rule) => rule.replace(/<.*$/, ">=0"));
     }
   }
   return asked;

@@ -16,7 +16,7 @@ function measured(data, { script, profile, shape }) {
   const at = data.setup_data || {};
   const lasted = data.state.testRunDurationMs / 1000 - (at.setup || 0);
   const latency = judged(data, "http_req_duration");
-  const seconds = (name) => (latency[name] === undefined ? null : Number((latency[name] / 1000).toFixed(6)));
+  const seconds = (name) => (latency.max > 0 ? Number((latency[name] / 1000).toFixed(6)) : null); // else none was served
   const moved = (data.metrics.records_beside || { values: {} }).values.count;
   return {
     kind: "load",
@@ -68,11 +68,13 @@ function stepsOf(data) {
   return Object.keys(data.metrics)
     .map((name) => [name, /^http_req_duration\{scenario:(climb_(\d+)),/.exec(name)])
     .filter(([, found]) => found)
+    .sort(([, one], [, other]) => one[2] - other[2])
     .map(([name, [, step, users]]) => {
-      const { "p(95)": p95, "p(99)": p99 } = data.metrics[name].values;
+      const { "p(95)": p95, "p(99)": p99, max } = data.metrics[name].values;
+      const latency = max > 0 ? `p95 ${p95.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms` : "nobody was served";
       const [errors, refused] = ["errors", "refused"].map((one) => data.metrics[`${one}{scenario:${step}}`].values.rate);
       const shares = `failed ${(100 * errors).toFixed(1)} %, refused ${(100 * refused).toFixed(1)} %`;
-      return `  ${users.padStart(4)} users  p95 ${p95.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms, ${shares}`;
+      return `  ${users.padStart(4)} users  ${latency}, ${shares}`;
     });
 }
 

@@ -68,6 +68,15 @@ def _without(text: str, metric: str, *keys: str) -> str:
     return json.dumps(summary)
 
 
+def _unserved(text: str) -> str:
+    """A summary whose requests were all refused: k6 calls the durations of none 0."""
+    summary: dict[str, Any] = json.loads(text)
+    for name, values in summary["metrics"].items():
+        if name.startswith("http_req_duration{profile"):
+            values.update(dict.fromkeys((key for key in values if key != "thresholds"), 0))
+    return json.dumps(summary)
+
+
 _EXPORTED = _EXPORT.read_text(encoding="utf-8")
 _LINES = gzip.decompress(_FULL.read_bytes()).decode()
 _BROKEN = {
@@ -79,6 +88,7 @@ _BROKEN = {
     "list": ("[1, 2]", "is JSON, but no result of k6"),
     "other script": ('{"metrics": {"http_reqs": {"count": 3, "rate": 1}}}', "it is not of load-tests/extraction-"),
     "no p99": (_without(_EXPORTED, "http_req_duration{profile", "p(99)"), r"lacks p\(99\) of http_req_duration"),
+    "nobody served": (_unserved(_EXPORTED), "of which none was served"),
     "no errors": (_without(_EXPORTED, "errors{profile"), "lacks passes of errors"),
     "no plan": (_without(_EXPORTED, "planned_seconds"), "does not say how long the load was to be"),
     "no users": ("\n".join(one for one in _LINES.split("\n") if '"scenario"' not in one), "holds no served request"),

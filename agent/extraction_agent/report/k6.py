@@ -146,6 +146,8 @@ def _of_summary(path: Path, value: dict[str, Any]) -> Load:
     state = value.get("state")
     told = state.get("testRunDurationMs") if isinstance(state, dict) else None
     latency = {name: _values(metrics[found[0].group()]).get(key) for name, key in _NAMES.items()}
+    if latency["max"] == 0:  # as k6 has it of no request
+        raise errors.UsageError(f"{path} holds {int(requests):,} requests, of which none was served.")
     moved = _counted(value, "records_beside")
     return _made(
         path,
