@@ -64,5 +64,5 @@ SCHEDULE_GIVE_UP = 900.0  # after it was due, a time whose source is still away 
 TRIAL = 0.5  # how often an agent looks at its guards and its deadline during a trial
 RECORD = 2.0  # one question to the store's record of rollouts, log-in included
 RECORD_EVERY = 1.0  # how often it is asked during a trial
-RECORD_IDLE = 5.0  # the same without one; a host joins what was committed within
+RECORD_IDLE = 2.0  # the same without one; a host joins what was committed within
 OVERDUE = 15.0  # a trial that has not ended this long after its deadline is stuck

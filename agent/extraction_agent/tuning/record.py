@@ -99,6 +99,7 @@ class Answer:
     committed: Rollout | None = None  # the fleet's
     told: Ended | None = None
     noted: tuple[Noted, ...] = ()
+    known: int = 0  # the rollout of which the record knows now that this host holds it
     error: str | None = None  # the store is away, or not fit
 
 
@@ -126,10 +127,12 @@ class Question:
             self._tell(store, told)
         error = self._of_watch(store)
         committed = store.committed_rollout()
-        if committed is not None and self.held is not None and committed.id == self.held.rollout != self.known:
+        known = self.known
+        if committed is not None and self.held is not None and committed.id == self.held.rollout != known:
             store.note_host(committed.id, self.host, self.held.number, TrialState.CONFIRMED)
+            known = committed.id
         noted = self.to_note if error is None else ()
-        return Answer(asked, committed=committed, told=told, noted=noted, error=error)
+        return Answer(asked, committed=committed, told=told, noted=noted, known=known, error=error)
 
     def _of_trial(self, store: Store, trial: Trial) -> Rollout:
         found = store.rollout(trial.rollout)

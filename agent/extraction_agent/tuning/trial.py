@@ -224,6 +224,7 @@ class Host:
             if answer.error is not None:
                 self.vigil.away()
             if answer.committed is not None:
+                self._known = answer.known
                 await self._join(answer.committed)
                 self._heed(answer.committed)
             for noted in answer.noted:

@@ -1,14 +1,17 @@
 """The row that decides a rollout: who may begin, keep and end one, and that it ends once."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from agent.tuning.records import SETTINGS, begin, begin_and_lose
-from extraction_agent import errors
+from extraction_agent import errors, profiles
 from extraction_agent.model import Verdict
 from extraction_agent.store.rollout_rows import IndexState, RolloutState, TrialState
 from extraction_agent.store.store import Store
+from extraction_agent.tuning.generations import Generation
+from extraction_agent.tuning.record import Question
 from support import Database
 
 INDEX = "CREATE INDEX idx_extraction_status_created ON extractions (status, created_at)"
@@ -236,3 +239,18 @@ def test_an_index_is_recorded_while_its_rollout_runs_only(opened: Store, other: 
     assert other.rollout_indexes() == []
     states = [(one.name, one.state.value) for one in other.rollout_indexes(begun.id)]
     assert states == [(NAME, "dropped"), ("item_at", "intent")], "what is not ours is not dropped"
+
+
+def test_a_host_says_once_what_it_holds(opened: Store) -> None:
+    """It asks every two seconds, and a question that brings nothing new writes nothing."""
+    begun = begin(opened)
+    opened.commit_rollout(begun.id, begun.token)
+    profile = profiles.load("optimized")
+    held = Generation(number=3, rollout=begun.id, token=begun.token, profile=profile)
+    question = Question("one", None, 0, None, held, 0, profile)
+    answer = question.ask(opened)
+    assert answer.known == begun.id
+    [noted] = opened.rollout_hosts(begun.id)
+    assert noted.state is TrialState.CONFIRMED
+    assert replace(question, known=answer.known).ask(opened).known == begun.id
+    assert opened.rollout_hosts(begun.id) == [noted]
