@@ -19,8 +19,10 @@ def _monitoring(context: Context) -> Result:
         return not_done("promtool is not installed (Debian: apt-get install prometheus)")
     log = context.folder.file("operations/monitoring.log")
     folder = commands.ROOT / _RULES
-    rules = [path.name for path in sorted(folder.glob("*.rules.yml"))]
-    tests = [path.name for path in sorted(folder.glob("*.test.yml"))]
+    rules, tests = (
+        [str(path.relative_to(folder)) for path in sorted(folder.glob(pattern))]
+        for pattern in ("*.rules.yml", "tests/*.yml")
+    )
     said = []
     for words in ([program, "check", "rules", *rules], [program, "test", "rules", *tests]):
         done = commands.run(words, log, _SECONDS, folder=folder)
