@@ -8,7 +8,7 @@ import pytest
 
 from workflow_runs import Ended, run, scenario
 
-pytestmark = [pytest.mark.ci, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.ci, pytest.mark.timeout(900)]
 _PLANTED = Path(__file__).with_name("planted.yml")
 
 

@@ -11,8 +11,8 @@ from benchmarks.service import Service
 
 from extraction_agent import errors
 
-ROWS = 500  # of the table
-CHUNK_ROWS = 125
+ROWS = 250  # of the table
+CHUNK_ROWS = 50
 _ASKED = 0.05  # s between two questions to an agent: some make a slot's p95
 _BEGUN = 0.5  # s between two extractions: a share of what the old way moves on two cores, so that all of it is moved
 _END = 10.0  # s
