@@ -26,5 +26,7 @@ sys.argv[1:] = ["install", *(word for word in sys.argv[1:] if word not in ("--no
 runpy.run_module("pip", run_name="__main__", alter_sys=True)
 PYTHON
 
+mkdir "$scratch/ansible_collections/jivs/extraction/tests"
+cp -r tests/sanity "$scratch/ansible_collections/jivs/extraction/tests"
 cd "$scratch/ansible_collections/jivs/extraction"
 ansible-test sanity --venv --color no "${@:2}"

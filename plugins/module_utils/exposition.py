@@ -79,7 +79,7 @@ def _parse(text: str) -> dict[tuple[str, str], float]:
 
 
 def _sum(found: dict[tuple[str, str], float], name: str) -> float:
-    return sum(value for (one, _), value in found.items() if one == name)
+    return sum(value for (one, _labels), value in found.items() if one == name)
 
 
 def _buckets(found: dict[tuple[str, str], float], name: str) -> dict[str, int]:

@@ -264,7 +264,7 @@ def take(fleet: Fleet, samples: Samples, params: dict) -> None:
     fleet.switch(params["held"], True)  # prolongs their trials
     wanted = params["slots"] if params["design"] == "before" else math.inf
     end = time.monotonic() + params["step_seconds"]
-    before, side = {}, None
+    before, begun, at, side = {}, now(), time.monotonic(), None
     while samples.slots < wanted and (side is None or time.monotonic() + params["slot_seconds"] <= end):
         turn = switching.tried(samples.slots, params["run_slots"])
         if switched and turn != side:
