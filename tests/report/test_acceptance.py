@@ -159,6 +159,14 @@ def test_every_load_is_shown_and_one_that_was_aborted_is_no_go(tmp_path: Path) -
     )  # fmt: skip
 
 
+def test_a_figure_that_one_run_leaves_out_is_not_taken_of_the_others(tmp_path: Path) -> None:
+    files = folders.whole()
+    del files["testing/resources.json"]["profiles"]["optimized"]["runs"][0]["agent_cpu_seconds"]
+    report = made(tmp_path, files)
+    assert outcomes(report)["A7"] == "not measured", "the CPU of four runs in the time of five"
+    assert report.verdict is Verdict.INCONCLUSIVE
+
+
 def test_floors_are_the_scenarios(tmp_path: Path) -> None:
     files = folders.whole()
     files["scenario.yml"]["floors"] = {"p95_seconds": 0.02}

@@ -86,7 +86,7 @@ class _Criteria:
 
     def query_time(self) -> Part:
         before, after = self._both(folder.QUERIES, "p95_seconds", "s")
-        return self._part("p95 of the store's answers at full load", "<", "query_p95_seconds", before, after, after,
+        return self._part("p95 of the store's answers at the same load", "<", "query_p95_seconds", before, after, after,
                           self._lack(folder.QUERIES))  # fmt: skip
 
     def pool_use(self) -> Part:

@@ -70,7 +70,7 @@ def _resolve(content: Any, parts: Sequence[str]) -> list[Any]:
         return _resolve(content[int(part)], rest)
     if isinstance(content, dict) and part in content:
         return _resolve(content[part], rest)
-    return []
+    return [None]  # left out is not known, as null is
 
 
 def _ratio(lists: list[list[float]]) -> float:

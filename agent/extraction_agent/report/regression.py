@@ -100,7 +100,7 @@ def _of_runs(run: folder.Folder) -> Iterator[_Asked]:
     floors, gates = run.scenario.floors, Gates()
     yield _Asked("throughput", "full load", THROUGHPUT, "records/min", folder.THROUGHPUT, "records_per_minute",
                  gates.tolerated_fall_of_throughput)  # fmt: skip
-    yield _Asked("store's answers, p95", "full load", QUERY_P95, "s", folder.QUERIES, "p95_seconds",
+    yield _Asked("store's answers, p95", "same load", QUERY_P95, "s", folder.QUERIES, "p95_seconds",
                  gates.tolerated_rise_of_query_p95, limit=floors.query_p95_seconds)  # fmt: skip
     for whose in ("agent", "source", "store"):
         yield _Asked(f"CPU of the {whose}", "same load", CPU, "cores", folder.RESOURCES, f"{whose}_cpu_seconds",
