@@ -43,7 +43,7 @@ class Server:
         self.directory = directory
         self.data = directory / "data"
         self.log = directory / "log"
-        self.port = _free_port()
+        self.port = free_port()
         self._settings = {
             "listen_addresses": "'127.0.0.1'",
             "unix_socket_directories": "''",
@@ -132,7 +132,8 @@ class Server:
         os.chown(path, entry.pw_uid, entry.pw_gid)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """On loopback, at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,4 +1,4 @@
-"""walk PORT HOST:PORT: leads connections on, and lets no more through each towards its client than a walk's pace.
+"""walk [ADDRESS:]PORT HOST:PORT: leads connections on; towards its client each comes at no more than a walk's pace.
 
 So a source takes time and no processor's: two cores carry a fleet, and more chunks in flight are really faster.
 """
@@ -34,7 +34,8 @@ async def serve(host: str, port: str, reader: asyncio.StreamReader, writer: asyn
 
 async def main() -> None:
     """Never ends by itself."""
-    server = await asyncio.start_server(partial(serve, *sys.argv[2].split(":")), port=int(sys.argv[1]))
+    address, _, port = sys.argv[1].rpartition(":")
+    server = await asyncio.start_server(partial(serve, *sys.argv[2].split(":")), address or None, int(port))
     await server.serve_forever()
 
 

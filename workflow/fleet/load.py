@@ -1,4 +1,4 @@
-"""Work for a fleet while it is changed: extractions begun at a steady pace, and questions to every agent's API."""
+"""Work for a fleet while it is changed: extractions without end, and questions to every agent's API."""
 
 import itertools
 import logging
@@ -6,15 +6,17 @@ import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from benchmarks.service import Service
 
 from extraction_agent import errors
 
-ROWS = 250  # of the table
-CHUNK_ROWS = 50
+ROWS = 20_000  # of the table
+CHUNK_ROWS = 400
+_AT_ONCE = 2  # extractions that have not ended: there is always work
 _ASKED = 0.05  # s between two questions to an agent: some make a slot's p95
-_BEGUN = 0.5  # s between two extractions: a share of what the old way moves on two cores, so that all of it is moved
+_LOOK = 0.5  # s between two looks at what has ended
 _END = 10.0  # s
 
 log = logging.getLogger(__name__)
@@ -45,15 +47,21 @@ def _ask(agent: Service, over: threading.Event) -> None:
 
 
 def _extract(agents: list[Service], config: int, over: threading.Event) -> None:
+    running: list[int] = []
     for agent in itertools.cycle(agents):
-        if over.wait(_BEGUN):
+        if over.wait(_LOOK):
             return
-        _one(agent, "POST", "/api/v1/extractions", {"config_id": config})
+        shown = {number: _one(agent, "GET", f"/api/v1/extractions/{number}") for number in running}
+        running = [number for number, one in shown.items() if one is None or one["status"] in {"pending", "running"}]
+        if len(running) < _AT_ONCE:
+            begun = _one(agent, "POST", "/api/v1/extractions", {"config_id": config})
+            running += [] if begun is None else [begun["extraction_id"]]
 
 
-def _one(agent: Service, method: str, path: str, body: dict[str, int] | None = None) -> None:
-    """An agent that refuses is asked again: the fleet's own figures tell what it refused."""
+def _one(agent: Service, method: str, path: str, body: dict[str, int] | None = None) -> Any:
+    """None if it refuses: the fleet's own figures tell of that, and it is asked again."""
     try:
-        agent.ask(method, path, body)
+        return agent.ask(method, path, body)
     except errors.ExtractionError as error:
         log.debug("%s", error)
+        return None

@@ -1,5 +1,6 @@
 """A fleet on this machine, without root: source, store, three agents, and the inventory that leads to them."""
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 HOSTS = ("north", "south", "west")
 TABLE = "orders"
+_WALK = commands.ROOT / "molecule" / "rollouts" / "walk.py"
 _AGENT = Path(__file__).with_name("agent.py")
 _CONNECTIONS = {"max_connections": "400"}  # three hosts with the user's pool of 50 want 199
 _FILL = """
@@ -56,8 +58,22 @@ def fleet(context: "Context") -> Iterator[Fleet]:
         inventory.write_text(yaml.safe_dump(_inventory([agent.url for agent in agents])), encoding="utf-8")
         extractctl = str(commands.BIN / "extractctl")
         variables = {"extraction_rollout_store_url": store.url(), "extraction_rollout_program": extractctl}
-        work = partial(load.at_work, agents, source.url(), TABLE)
+        slow = stack.enter_context(_at_a_walk(source.port, place))
+        work = partial(load.at_work, agents, source.url().replace(f":{source.port}/", f":{slow}/"), TABLE)
         yield Fleet(inventory, variables, context.folder.file("testing/rollout.log"), here=True, at_work=work)
+
+
+@contextmanager
+def _at_a_walk(port: int, place: Path) -> Iterator[int]:
+    """A port that leads to the source slowly: an extraction then takes time and no processor's, of which a fleet on one
+    machine has too little."""
+    free = embedded.free_port()
+    words: list[str | Path] = [sys.executable, _WALK, f"127.0.0.1:{free}", f"127.0.0.1:{port}"]
+    with (place / "walk.log").open("wb") as log, subprocess.Popen(words, stdout=log, stderr=log) as process:  # noqa: S603
+        try:
+            yield free
+        finally:
+            process.terminate()
 
 
 def _fill(url: str) -> None:
