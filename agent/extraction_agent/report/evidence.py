@@ -59,6 +59,14 @@ class Risk(Strict):
     answer: Word
 
 
+class LoadAsked(Strict):
+    """Which loads the new profile is to bear."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    shapes: tuple[Shape, ...] = ("steady",)
+
+
 class Scenario(Strict):
     """What the report needs of scenario.yml; the workflow, which knows all of its keys, refuses a wrong one."""
 
@@ -69,6 +77,7 @@ class Scenario(Strict):
     before: Annotated[Word, Field(description="the profile that is the old way")] = "baseline"
     after: Annotated[Word, Field(description="the profile to be accepted")] = "optimized"
     floors: Floors = Field(default_factory=Floors)
+    load: LoadAsked = Field(default_factory=LoadAsked)
     risks: tuple[Risk, ...] = ()
     lessons: tuple[Word, ...] = ()
 
@@ -266,6 +275,7 @@ class Tests(Sourced):
     passed: Count
     failed: Annotated[Count, Field(description="or ended by an error")]
     skipped: Count
+    deselected: Annotated[Count | None, Field(description="not even begun, since others were asked for")] = None
     seconds: Seconds
 
 
@@ -315,12 +325,12 @@ class History(Sourced):
 
 
 class Phase(_Part):
-    """One phase of the workflow."""
+    """One phase of the workflow. Not done: its gate does not hold for want of something, not for a failure."""
 
     model_config = ConfigDict(extra="ignore")
 
     name: Word
-    outcome: Literal["pending", "running", "passed", "failed", "skipped"]
+    outcome: Literal["pending", "running", "passed", "failed", "not done", "skipped"]
     because: str = ""
 
 
