@@ -54,7 +54,8 @@ def whole() -> dict[str, Content]:
         "testing/load/baseline-steady.json": load("baseline", 0.04),
         "testing/load/optimized-steady.json": load("optimized", 0.03),
         "testing/tests.json": {
-            "kind": "tests", **HEAD, "command": "pytest", "passed": 1000, "failed": 0, "skipped": 2, "seconds": 900.0,
+            "kind": "tests", **HEAD, "command": "pytest", "passed": 1000, "failed": 0, "skipped": 2, "deselected": 60,
+            "seconds": 900.0,
         },
     }  # fmt: skip
 
@@ -90,7 +91,7 @@ def load(profile: str, p95: float, shape: str = "steady", **changes: Any) -> Con
             "p50": p95 / 3, "p75": p95 / 2, "p90": p95 / 1.2, "p95": p95, "p99": p95 * 2, "p999": p95 * 4, "max": 1.2,
         },
         "pools": {"store": POOL, "source": {**POOL, "use_p95": 0.2}}, "records_per_minute": 500_000.0,
-        "samples": samples, **changes,
+        "samples": samples, "k6": {"metrics": {"extractions_failed": {"values": {"count": 0}}}}, **changes,
     }  # fmt: skip
 
 

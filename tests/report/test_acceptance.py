@@ -24,6 +24,7 @@ BREAKS: list[tuple[str, str, str, Any]] = [  # line, file, place, what breaks it
     ("A8", "testing/load/optimized-steady.json", "seconds", 1799.0),
     ("A8", "testing/load/optimized-steady.json", "failed", 1800),
     ("A8", "testing/load/optimized-steady.json", "refused", 1800),
+    ("A8", "testing/load/optimized-steady.json", "k6/metrics/extractions_failed/values/count", 1),
     ("A8", "testing/load/optimized-steady.json", "aborted", True),
     ("A9", "testing/tests.json", "failed", 1),
     ("A9", "testing/tests.json", "passed", 0),
@@ -159,6 +160,93 @@ def test_every_load_is_shown_and_one_that_was_aborted_is_no_go(tmp_path: Path) -
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("changes", "because"),
+    [
+        ({"failed": 85_000}, "A8 fails: requests failed, spike: 50 % is not ≤ 1 %."),
+        (
+            {"k6": {"metrics": {"extractions_failed": {"values": {"count": 50}}}}},
+            "A8 fails: extractions of users failed, spike: 50 is not ≤ 0.",
+        ),
+        (
+            {"pools": {"source": {**folders.POOL, "timeouts": 7}}},
+            "A5 fails: callers that got no connection: 7 is not ≤ 0.",
+        ),
+    ],
+)
+def test_a_load_of_any_shape_that_harms_its_users_is_no_go(
+    tmp_path: Path, changes: dict[str, Any], because: str
+) -> None:
+    spike = folders.load("optimized", 0.4, "spike", users=500, refused=900, **changes)
+    report = made(tmp_path, {**folders.whole(), "testing/load/optimized-spike.json": spike})
+    assert (report.verdict, report.because) == (Verdict.NO_GO, (because,))
+
+
+@pytest.mark.parametrize(
+    ("changes", "lines"),
+    [
+        ({"pools": {}}, {"A5"}),
+        ({"k6": {}}, {"A8"}),
+        ({"requests": 999, "failed": 0, "refused": 0}, {"A8"}),
+    ],
+)
+def test_what_a_load_of_any_shape_does_not_tell_is_not_measured(
+    tmp_path: Path, changes: dict[str, Any], lines: set[str]
+) -> None:
+    spike = folders.load("optimized", 0.4, "spike", users=500, **changes)
+    report = made(tmp_path, {**folders.whole(), "testing/load/optimized-spike.json": spike})
+    assert {name for name, outcome in outcomes(report).items() if outcome == "not measured"} == lines
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert "spike" in " ".join(report.because)
+
+
+def test_a_load_that_the_scenario_asks_for_is_missed(tmp_path: Path) -> None:
+    files = folders.whole()
+    files["scenario.yml"]["load"] = {"shapes": ["steady", "stress"]}
+    report = made(tmp_path, files)
+    assert {name for name, outcome in outcomes(report).items() if outcome == "not measured"} == {"A5", "A8"}
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert "There is no testing/load/optimized-stress.json." in report.because[0]
+
+
+def test_a_few_requests_can_break_a_floor_but_not_hold_it(tmp_path: Path) -> None:
+    files = folders.whole()
+    for side in ("baseline", "optimized"):
+        files[f"testing/load/{side}-steady.json"] |= {"scale": 0.001, "seconds": 1.8, "requests": 3, "failed": 0}
+    report = made(tmp_path / "few", files)
+    assert {name for name, outcome in outcomes(report).items() if outcome == "not measured"} == {"A2", "A8"}
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert "3 requests are too few to tell it (1,000)." in report.because[0]
+    change(files["testing/load/optimized-steady.json"], "latency_seconds/p95", 3.0)
+    report = made(tmp_path / "slow", files)
+    assert outcomes(report)["A2"] == "fails"
+    assert report.verdict is Verdict.NO_GO
+
+
+@pytest.mark.parametrize(
+    ("changes", "because"),
+    [
+        ({"passed": 1, "skipped": 5000}, "0.0198 % of all tests is too small a part to speak for the rest."),
+        ({"passed": 500, "deselected": 500}, "49.9 % of all tests is too small a part to speak for the rest."),
+        ({"deselected": None}, "testing/tests.json does not tell it (how many were deselected)."),
+    ],
+)
+def test_tests_that_were_left_out_have_not_passed(tmp_path: Path, changes: dict[str, Any], because: str) -> None:
+    files = folders.whole()
+    files["testing/tests.json"] |= changes
+    report = made(tmp_path, files)
+    assert outcomes(report)["A9"] == "not measured"
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert report.because == (f"A9 was not measured: tests passed, of all there are: {because}",)
+
+
+def test_tests_that_were_left_out_are_told(tmp_path: Path) -> None:
+    report = made(tmp_path, folders.whole())
+    (told,) = [one for one in report.risks if "tests were skipped" in one.text]
+    assert told.text == "2 tests were skipped, 60 were not selected: of what they test nothing is known."
+    assert told.of == ("testing/tests.json#/skipped", "testing/tests.json#/deselected")
+
+
 def test_a_figure_that_one_run_leaves_out_is_not_taken_of_the_others(tmp_path: Path) -> None:
     files = folders.whole()
     del files["testing/resources.json"]["profiles"]["optimized"]["runs"][0]["agent_cpu_seconds"]
@@ -183,6 +271,11 @@ def test_a_phase_or_a_check_that_failed_is_no_go(tmp_path: Path) -> None:
     state = {"kind": "state", **folders.HEAD, "phases": [{"name": "testing", "outcome": "failed", "because": "Cut."}]}
     report = made(tmp_path / "phase", {**files, "state.json": state})
     assert report.because == ("The phase testing of the workflow failed: Cut.",)
+    state["phases"] = [{"name": "compliance", "outcome": "not done", "because": "No index of faults is here."}]
+    report = made(tmp_path / "phase-undone", {**files, "state.json": state})
+    assert report.sentence == (
+        "INCONCLUSIVE: The phase compliance of the workflow was not done: No index of faults is here."
+    )
     check = {"kind": "check", **folders.HEAD, "name": "Secrets", "outcome": "failed", "because": "One was found."}
     report = made(tmp_path / "check", {**files, "compliance/secrets.json": check})
     assert report.sentence == "NO-GO: Secrets failed (compliance/secrets.json): One was found."

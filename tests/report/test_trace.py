@@ -51,6 +51,7 @@ _AGAIN: dict[str, Callable[[list[list[float]]], float]] = {
     "sum": lambda of: sum(map(sum, of)),
     "count": lambda of: sum(map(len, of)),
     "sum by sum": _quotient,
+    "first of all": lambda of: of[0][0] / sum(one for [one] in of),
     "medians' ratio": lambda of: statistics.median(of[1]) / statistics.median(of[0]),
     "medians' increase": lambda of: statistics.median(of[1]) / statistics.median(of[0]) - 1,
     "sums' increase": lambda of: _quotient(of[2:]) / _quotient(of[:2]) - 1,

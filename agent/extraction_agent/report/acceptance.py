@@ -3,12 +3,15 @@
 What was not measured holds nothing. docs/explanation/acceptance.md says what is held against each floor, and why.
 """
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import Literal, get_args
 
 from extraction_agent.model import Strict
-from extraction_agent.report import evidence, folder
+from extraction_agent.report import evidence, folder, k6
 from extraction_agent.report.figures import Figure, Figures, How, Unit, pointer, shown
 from extraction_agent.report.resources import unequal
+
+MOST_TESTS = 0.9  # of all tests: while more are left out, those that pass do not speak for them
 
 Outcome = Literal["holds", "fails", "not measured"]
 Sign = Literal["<", "≤", "≥"]
@@ -70,6 +73,10 @@ class _Criteria:
         self._run, self._figures = run, Figures(run.raw)
         self._before, self._after = run.scenario.before, run.scenario.after
         self._steady = {side: folder.load_name(side, "steady") for side in (self._before, self._after)}
+        asked = {"steady", *run.scenario.load.shapes}
+        self._shapes: list[evidence.Shape] = [
+            shape for shape in get_args(evidence.Shape) if shape in asked or run.load(self._after, shape)
+        ]
 
     def throughput(self) -> Part:
         before, after = self._both(folder.THROUGHPUT, "records_per_minute", "records/min")
@@ -81,8 +88,9 @@ class _Criteria:
             self._figures.take("as it is", pointer(name, "latency_seconds", which), unit="s")
             for name in self._steady.values()
         )
-        return self._part(f"{which} under the steady load", "<", f"{which}_seconds", before, after, after,
+        part = self._part(f"{which} under the steady load", "<", f"{which}_seconds", before, after, after,
                           self._lack(self._steady[self._after]))  # fmt: skip
+        return self._of_enough("steady", part)
 
     def query_time(self) -> Part:
         before, after = self._both(folder.QUERIES, "p95_seconds", "s")
@@ -97,10 +105,12 @@ class _Criteria:
 
     def timeouts(self) -> Part:
         before, after = self._timeouts(self._before), self._timeouts(self._after)
-        if not self._pools(self._steady[self._after]):
-            after = None  # other shapes alone do not answer for it
-        return self._part("callers that got no connection", "≤", "pool_timeouts", before, after, after,
-                          self._lack(self._steady[self._after], "use of pools"))  # fmt: skip
+        names = [folder.load_name(self._after, shape) for shape in self._shapes]
+        unknown = [name for name in names if not self._pools(name)]
+        if unknown:
+            after = None  # the other shapes alone do not answer for it
+        lack = self._lack((unknown or names)[0], "use of pools")
+        return self._part("callers that got no connection", "≤", "pool_timeouts", before, after, after, lack)
 
     def memory(self) -> Part:
         before, after = self._both(folder.RESOURCES, "rss_peak_bytes", "bytes")
@@ -130,35 +140,74 @@ class _Criteria:
         load = self._run.load(self._after, "steady")
         scale = load.scale if load else 1.0
         lasted = self._of_load(
-            _scaled("for how long", scale), "≥", "load_seconds", "as it is", "s", ("seconds",), scale
+            "steady", _scaled("for how long", scale), "≥", "load_seconds", "as it is", "s", ("seconds",), scale
         )
         if load and load.aborted:
             because = f"The load test was aborted after {shown(load.seconds, 's')}."
             lasted = lasted.model_copy(update={"outcome": "fails", "because": because})
-        unserved = ("failed", "refused", "requests")
         return (
-            self._of_load("users at once", "≥", "load_users", "as it is", "users", ("users",)),
+            self._of_load("steady", "users at once", "≥", "load_users", "as it is", "users", ("users",)),
             lasted,
-            self._of_load("requests not served", "≤", "error_rate", "sum by sum", "share", unserved),
+            *(part for shape in self._shapes for part in self._borne(shape)),
         )
+
+    def _borne(self, shape: evidence.Shape) -> Iterator[Part]:
+        """What users were denied. Only the steady load is promised to be carried: beyond, a refusal is an answer."""
+        what, fields = ("not served", ("failed", "refused")) if shape == "steady" else ("failed", ("failed",))
+        denied = self._of_load(
+            shape, f"requests {what}, {shape}", "≤", "error_rate", "sum by sum", "share", (*fields, "requests")
+        )
+        yield self._of_enough(shape, denied)
+        names = [folder.load_name(side, shape) for side in (self._before, self._after)]
+        before, after = (
+            self._figures.take("as it is", pointer(name, *k6.EXTRACTIONS_FAILED), unit="") for name in names
+        )
+        lack = self._lack(names[1], "extractions that failed")
+        yield _judged(f"extractions of users failed, {shape}", "≤", 0, "", "", before, after, after, lack)
 
     def _of_load(
-        self, what: str, sign: Sign, floor: str, how: How, unit: Unit, fields: tuple[str, ...], scale: float = 1.0
+        self,
+        shape: evidence.Shape,
+        what: str,
+        sign: Sign,
+        floor: str,
+        how: How,
+        unit: Unit,
+        fields: tuple[str, ...],
+        scale: float = 1.0,
     ) -> Part:
+        names = [folder.load_name(side, shape) for side in (self._before, self._after)]
         before, after = (
-            self._figures.take(how, *(pointer(name, field) for field in fields), unit=unit)
-            for name in self._steady.values()
+            self._figures.take(how, *(pointer(name, field) for field in fields), unit=unit) for name in names
         )
-        return self._part(what, sign, floor, before, after, after, self._lack(self._steady[self._after]), scale)
+        return self._part(what, sign, floor, before, after, after, self._lack(names[1]), scale)
 
-    def tests(self) -> tuple[Part, Part]:
+    def _of_enough(self, shape: evidence.Shape, part: Part) -> Part:
+        """A few requests can break a floor, but not hold it."""
+        load = self._run.load(self._after, shape)
+        if part.outcome != "holds" or load is None or load.requests >= evidence.ENOUGH_REQUESTS:
+            return part
+        because = f"{load.requests:,} requests are too few to tell it ({evidence.ENOUGH_REQUESTS:,})."
+        return part.model_copy(update={"outcome": "not measured", "because": because})
+
+    def tests(self) -> tuple[Part, ...]:
         failed, passed = (
             self._figures.take("as it is", pointer(folder.TESTS, name), unit="") for name in ("failed", "passed")
         )
+        counts = (pointer(folder.TESTS, name) for name in ("passed", "failed", "skipped", "deselected"))
+        share = self._figures.take("first of all", *counts, unit="share")
         lack = self._lack(folder.TESTS)
+        of_all = _judged(
+            "tests passed, of all there are", "≥", MOST_TESTS, "", "share", None, share, share,
+            self._lack(folder.TESTS, "how many were deselected"),
+        )  # fmt: skip
+        if share and of_all.outcome == "fails":  # what was left out has not failed
+            because = f"{share.shown} of all tests is too small a part to speak for the rest."
+            of_all = of_all.model_copy(update={"outcome": "not measured", "because": because})
         return (
             _judged("tests failed", "≤", 0, "", "", None, failed, failed, lack),
             _judged("tests passed", "≥", 1, "", "", None, passed, passed, lack),
+            of_all,
         )
 
     def documented(self) -> Part:
@@ -197,11 +246,11 @@ class _Criteria:
         return load.pools if load else {}
 
     def _fullest(self, side: str) -> Figure | None:
-        pools = self._pools(self._steady[side])
-        if not pools:
+        load = self._run.load(side, "steady")
+        if load is None or load.fullest_pool is None:
             return None
-        fullest = max(pools, key=lambda name: pools[name].use_p95)
-        return self._figures.take("as it is", pointer(self._steady[side], "pools", fullest, "use_p95"), unit="share")
+        of = pointer(self._steady[side], "pools", load.fullest_pool, "use_p95")
+        return self._figures.take("as it is", of, unit="share")
 
     def _timeouts(self, side: str) -> Figure | None:
         """Of all pools in all shapes of load."""

@@ -244,6 +244,9 @@ class Latency(_Part):
     max: Seconds
 
 
+ENOUGH_REQUESTS = 1_000  # of a load: of fewer no 99th percentile can be told, nor a share of a hundredth
+
+
 class Load(Sourced):
     """testing/load/<profile>-<shape>.json: one run of k6, and what the agent's own metrics said meanwhile."""
 
@@ -263,6 +266,11 @@ class Load(Sourced):
     records_per_minute: Annotated[Figure | None, Field(description="extracted beside it")] = None
     samples: tuple[AgentSample, ...] = ()
     k6: dict[str, JsonValue] = Field(default_factory=dict, description="its summary, as it came")
+
+    @property
+    def fullest_pool(self) -> str | None:
+        """The one of which most was in use; None: no pool's use is known."""
+        return max(self.pools, key=lambda name: self.pools[name].use_p95, default=None)
 
 
 class Tests(Sourced):

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from extraction_agent.model import Strict
 
 How = Literal[
-    "as it is", "median", "highest", "lowest", "sum", "count", "95 % are below", "sum by sum",
+    "as it is", "median", "highest", "lowest", "sum", "count", "95 % are below", "sum by sum", "first of all",
     "medians' increase", "medians' ratio", "sums' increase", "hours won",
 ]  # fmt: skip
 Unit = Literal["", "records/min", "s", "s/record", "share", "increase", "bytes", "cores", "times", "users", "hours"]
@@ -84,6 +84,12 @@ def _by_sum(lists: list[list[float]]) -> float:
     return sum(parts) / whole if whole else math.nan
 
 
+def _first_of_all(lists: list[list[float]]) -> float:
+    """The first list's share of what all of them come to."""
+    sums = [sum(one) for one in lists]
+    return sums[0] / sum(sums) if sum(sums) else math.nan
+
+
 def _hours_won(lists: list[list[float]]) -> float:
     """What jobs would have taken at the median before, less what they took: pairs of lists of seconds."""
     pairs = zip(lists[::2], lists[1::2], strict=True)
@@ -104,6 +110,7 @@ _COMPUTE: dict[How, Callable[[list[list[float]]], float]] = {
     "count": lambda lists: float(sum(map(len, lists))),
     "95 % are below": _most_are_below,
     "sum by sum": _by_sum,
+    "first of all": _first_of_all,
     "medians' increase": lambda lists: _ratio(lists) - 1,
     "medians' ratio": _ratio,
     "sums' increase": lambda lists: _by_sum(lists[2:]) / _by_sum(lists[:2]) - 1,

@@ -29,6 +29,7 @@ _JUDGED = re.compile(r"^http_req_duration\{profile:([^,}]+),shape:([^,}]+),scena
 _QUANTILES = {"p50": 0.5, "p75": 0.75, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p999": 0.999, "max": 1.0}
 _NAMES = {"p50": "med", "p75": "p(75)", "p90": "p(90)", "p95": "p(95)", "p99": "p(99)", "p999": "p(99.9)", "max": "max"}
 _NEEDED = ("p50", "p95", "p99", "max")
+EXTRACTIONS_FAILED = ("k6", "metrics", "extractions_failed", "values", "count")  # where a load tells of it
 _FOREIGN = "it is not of load-tests/extraction-*.js, so nothing says which profile and shape it measured"
 
 

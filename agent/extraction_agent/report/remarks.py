@@ -88,9 +88,12 @@ def _of_loads(run: folder.Folder) -> Iterator[RiskRemark]:
 
 def _left_out(run: folder.Folder) -> Iterator[RiskRemark]:
     tests = run.get(folder.TESTS, evidence.Tests)
-    if tests and tests.skipped:
-        of = (pointer(folder.TESTS, "skipped"),)
-        yield RiskRemark(text=f"{tests.skipped:,} tests were skipped, so they show nothing.", of=of)
+    if tests and (tests.skipped or tests.deselected):
+        of = (pointer(folder.TESTS, "skipped"), pointer(folder.TESTS, "deselected"))
+        told = f"{tests.skipped:,} tests were skipped"
+        if tests.deselected:
+            told += f", {tests.deselected:,} were not selected"
+        yield RiskRemark(text=f"{told}: of what they test nothing is known.", of=of if tests.deselected else of[:1])
     for name, check in run.checks().items():
         if check.outcome == "not done":
             of = (pointer(name, "outcome"),)

@@ -15,7 +15,7 @@ Decision = tuple[Verdict, tuple[str, ...]]
 def decide(run: folder.Folder, lines: tuple[Line, ...], regressions: tuple[Regression, ...]) -> Decision:
     """The verdict and its reasons, the weightiest first."""
     against = [*_failed(run), *_told(lines, "fails"), *(one.because for one in regressions if one.outcome in AGAINST)]
-    unknown = [*_told(lines, "not measured"), *_aborted(run), *_unknown(regressions)]
+    unknown = [*_told(lines, "not measured"), *_not_done(run), *_aborted(run), *_unknown(regressions)]
     if against:
         return Verdict.NO_GO, (*against, *unknown)
     if unknown:
@@ -40,6 +40,14 @@ def _failed(run: folder.Folder) -> Iterator[str]:
     for name, check in run.checks().items():
         if check.outcome == "failed":
             yield f"{check.name} failed ({name}): {check.because}"
+
+
+def _not_done(run: folder.Folder) -> Iterator[str]:
+    """Phases of the workflow whose gate was never put to the test."""
+    state = run.get(folder.STATE, evidence.State)
+    for phase in state.phases if state else ():
+        if phase.outcome == "not done":
+            yield f"The phase {phase.name} of the workflow was not done: {phase.because or 'it does not say why'}"
 
 
 def _aborted(run: folder.Folder) -> Iterator[str]:
