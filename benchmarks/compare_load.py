@@ -15,10 +15,9 @@ from extraction_agent import errors
 from extraction_agent.model import Verdict
 from extraction_agent.profiles import Gates
 from extraction_agent.report import k6
-from extraction_agent.report.evidence import Load
+from extraction_agent.report.evidence import ENOUGH_REQUESTS, Load
 
 _FELT = 0.05  # of a limit: what is less nobody feels
-_ENOUGH = 1_000  # requests, for a 99th percentile
 _ALIKE = 0.02  # by which the lengths of two runs may differ
 _GATES = Gates()
 
@@ -74,6 +73,11 @@ def _comparable(before: Load, after: Load) -> None:
         raise errors.UsageError(
             f"The first is of the scenario {before.scenario!r}, the second of {after.scenario!r}: not to be compared."
         )
+    if before.profile == after.profile and _figures(before) == _figures(after):
+        raise errors.UsageError(
+            f"Both are one and the same run of {after.profile} ({after.requests:,} requests, each figure alike): give "
+            "the run before and the run after."
+        )
     if before.shape != after.shape:
         raise errors.UsageError(
             f"The first is of the shape {before.shape}, the second of {after.shape}: not to be compared."
@@ -87,6 +91,11 @@ def _comparable(before: Load, after: Load) -> None:
         )
 
 
+def _figures(load: Load) -> tuple[object, ...]:
+    """What no two runs have in common."""
+    return load.requests, load.failed, load.refused, load.seconds, load.latency_seconds
+
+
 def _judge(before: Load, after: Load, rows: tuple[Row, ...]) -> tuple[Verdict, str]:
     broken = [f"{row.name} is {row.after}, asked is {row.rule}" for row in rows if row.floor == "broken"]
     worse = [f"{row.name} rose from {row.before} to {row.after}" for row in rows if row.change == "worse"]
@@ -94,9 +103,9 @@ def _judge(before: Load, after: Load, rows: tuple[Row, ...]) -> tuple[Verdict, s
     unknown = [f"{row.name} was not measured" for row in rows if "not measured" in (row.floor, row.change)]
     unknown += [f"the run {when} was aborted" for when, one in _both(before, after) if one.aborted]
     unknown += [
-        f"the run {when} made {one.requests:,} requests, too few for a p99 ({_ENOUGH:,})"
+        f"the run {when} made {one.requests:,} requests, too few for a p99 ({ENOUGH_REQUESTS:,})"
         for when, one in _both(before, after)
-        if one.requests < _ENOUGH
+        if one.requests < ENOUGH_REQUESTS
     ]
     if broken or worse:
         return Verdict.NO_GO, "; ".join([*broken, *worse])
@@ -137,11 +146,19 @@ def _served(before: Load, after: Load) -> Row:
 
 def _pool(before: Load, after: Load) -> Row:
     """Which k6 alone does not know."""
-    old, new = (one.pools["store"].use_p95 if "store" in one.pools else None for one in (before, after))
     limit = _GATES.pool_use
-    floor: Outcome = "" if new is None else "kept" if new < limit else "broken"
-    shown_old, shown_new = ("not measured" if share is None else f"{100 * share:.0f} %" for share in (old, new))
-    return Row("pool in use, p95", shown_old, shown_new, f"< {100 * limit:g} %", floor, "")
+    full, share = after.fullest_pool, _use(after)
+    floor: Outcome = "not measured" if share is None else "kept" if share < limit else "broken"
+    name = f"fullest pool{f' ({full})' if full else ''} in use, p95"
+    return Row(name, _share(_use(before)), _share(share), f"< {100 * limit:g} %", floor, "")
+
+
+def _use(load: Load) -> float | None:
+    return None if load.fullest_pool is None else load.pools[load.fullest_pool].use_p95
+
+
+def _share(value: float | None) -> str:
+    return "not measured" if value is None else f"{100 * value:.0f} %"
 
 
 def _timeouts(name: str, before: Load, after: Load, of: Callable[[Load], int | None]) -> Row:

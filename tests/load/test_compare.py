@@ -18,6 +18,10 @@ _SCRIPT = Path(__file__).parents[2] / "load-tests" / "compare-results.sh"
 _AT = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
 
+def _pool(use: float, timeouts: int = 0) -> dict[str, Any]:
+    return {"active_most": 50, "most": 50, "use_mean": use / 2, "use_p95": use, "timeouts": timeouts}
+
+
 def _load(profile: str = "optimized", p95: float = 0.05, p99: float = 0.1, **changes: Any) -> Load:
     """A run that is held, but for what is changed."""
     values = {
@@ -25,6 +29,7 @@ def _load(profile: str = "optimized", p95: float = 0.05, p99: float = 0.1, **cha
         "profile": profile, "shape": "steady", "scale": 1.0, "users": 100, "seconds": 1800.0, "aborted": False,
         "requests": 150_000, "failed": 0, "refused": 0, "records_per_minute": 1e6,
         "latency_seconds": {"p50": 0.01, "p95": p95, "p99": p99, "max": 1.5},
+        "pools": {"store": _pool(0.6), "source": _pool(0.2)},
         "k6": {"metrics": {"pool_timeouts": {"values": {"count": 0}}, "extractions_failed": {"values": {"count": 0}}}},
         **changes,
     }  # fmt: skip
@@ -51,10 +56,16 @@ def test_what_is_kept_and_not_worse_may_stay() -> None:
         (_BEFORE, _load(failed=1500), "errors is 1.00 %, asked is < 1 %"),
         (_BEFORE, _load(refused=1500), "errors is 1.00 %, asked is < 1 %"),
         (_BEFORE, _load(requests=100_000), "served a second fell from 83.3 to 55.6"),
+        (_BEFORE, _load(pools={"store": _pool(0.6, timeouts=3)}), "pool timeouts is 3, asked is 0"),
         (
             _BEFORE,
-            _load(k6={"metrics": {"pool_timeouts": {"values": {"count": 3}}}}),
+            _load(pools={}, k6={"metrics": {"pool_timeouts": {"values": {"count": 3}}}}),
             "pool timeouts is 3, asked is 0",
+        ),
+        (
+            _BEFORE,
+            _load(pools={"store": _pool(0.3), "source": _pool(1.0)}),
+            "fullest pool (source) in use, p95 is 100 %, asked is < 80 %",
         ),
     ],
 )
@@ -78,7 +89,9 @@ def test_a_refusal_beyond_what_was_promised_is_no_error() -> None:
     [
         (_load(aborted=True), "the run after was aborted"),
         (_load(requests=900, seconds=10.8), "too few for a p99"),
-        (_load(k6={}), "pool timeouts was not measured"),
+        (_load(k6={}), "extractions failed was not measured"),
+        (_load(pools={}), "fullest pool in use, p95 was not measured"),
+        (_load(pools={}, k6={}), "pool timeouts was not measured"),
     ],
 )
 def test_what_was_not_measured_is_no_go(after: Load, because: str) -> None:
@@ -99,6 +112,11 @@ def test_what_was_not_measured_is_no_go(after: Load, because: str) -> None:
 def test_runs_of_two_kinds_are_refused(changes: dict[str, Any], why: str) -> None:
     with pytest.raises(errors.UsageError, match=re.escape(why)):
         compare(_BEFORE, _load(**changes))
+
+
+def test_a_run_is_not_compared_with_itself() -> None:
+    with pytest.raises(errors.UsageError, match="Both are one and the same run of optimized"):
+        compare(_load(), _load(measured_at=datetime(2026, 11, 27, tzinfo=UTC)))
 
 
 def test_a_run_without_a_scenario_goes_with_any() -> None:
