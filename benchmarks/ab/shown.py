@@ -9,8 +9,8 @@ from benchmarks.plans import Timed
 from benchmarks.sides import Side
 from extraction_agent.judge.measures import THROUGHPUT, Measure
 from extraction_agent.report.evidence import Run
+from extraction_agent.report.resources import REACHED
 
-CARRIED = 0.95  # of the offered load, below which a profile did not reach it
 _CPU = Measure("cpu", "s", 1, relative=True, pooled=True)
 _MEMORY = Measure("memory", "bytes", 1, relative=True, pooled=False)
 
@@ -38,7 +38,7 @@ def shown(
         yield f"  full load: {statistics.median(_rates(mine)):,.0f} records/min  {speed}"
         reached = (
             ""
-            if same.reached >= CARRIED * wanted
+            if same.reached >= REACHED * wanted
             else f", of which {same.reached:,.0f} were reached (give --offered what all can carry)"
         )
         yield f"  at {wanted:,.0f} records/min{reached}:"
