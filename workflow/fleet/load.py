@@ -14,7 +14,7 @@ from extraction_agent import errors
 
 ROWS = 20_000  # of the table
 CHUNK_ROWS = 400
-_AT_ONCE = 2  # extractions that have not ended: there is always work
+_AT_ONCE = 4  # extractions that have not ended: there is always work
 _ASKED = 0.05  # s between two questions to an agent: some make a slot's p95
 _LOOK = 0.5  # s between two looks at what has ended
 _END = 10.0  # s

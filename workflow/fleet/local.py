@@ -15,10 +15,12 @@ from psycopg import sql as q
 
 from benchmarks import service
 from extraction_agent import embedded
+from extraction_agent.profiles import Profile
 from extraction_agent.store.store import Store
 from workflow import commands
 from workflow.fleet import load
 from workflow.fleet.fleet import Fleet
+from workflow.folder import dumped
 
 if TYPE_CHECKING:
     from workflow.steps import Context
@@ -35,7 +37,7 @@ CREATE TABLE orders AS SELECT n AS id, md5(n::text) AS customer, n % 97 AS amoun
 
 @contextmanager
 def fleet(context: "Context") -> Iterator[Fleet]:
-    """Running the scenario's old profile; gone at the end of the block, its logs stay in the run's folder."""
+    """Running what of the scenario's old profile belongs to a host. Gone at the end; its logs stay in the run's folder."""
     place = context.folder.file("testing/fleet/hosts.yml").parent
     with ExitStack() as stack:
         folder = stack.enter_context(embedded.folder())
@@ -44,7 +46,7 @@ def fleet(context: "Context") -> Iterator[Fleet]:
         _fill(source.url())
         with Store(store.url(), check=False) as prepared:
             prepared.migrate()
-        before = context.folder.profile(context.scenario.before)
+        before = context.folder.write("testing/fleet/before.yml", dumped(_of_a_host(context)))
         agents = [
             stack.enter_context(
                 service.running(
@@ -61,6 +63,19 @@ def fleet(context: "Context") -> Iterator[Fleet]:
         slow = stack.enter_context(_at_a_walk(source.port, place))
         work = partial(load.at_work, agents, source.url().replace(f":{source.port}/", f":{slow}/"), TABLE)
         yield Fleet(inventory, variables, context.folder.file("testing/rollout.log"), here=True, at_work=work)
+
+
+def _of_a_host(context: "Context") -> Profile:
+    """The old profile, but for how a table is read and written, and the threads, which are the new one's.
+
+    Reading and writing belong to an extraction, whichever host copies its chunks, so no canary can tell them from what
+    its neighbours do; the comparison does that. And an agent with one thread answers nobody while it copies.
+    """
+    old, new = context.profile(context.scenario.before), context.profile(context.scenario.after)
+    settings = old.settings.model_dump(mode="json")
+    settings["reading"]["method"] = new.settings.reading.method
+    settings |= {group: getattr(new.settings, group).model_dump(mode="json") for group in ("batch", "threads")}
+    return Profile.model_validate({**old.model_dump(mode="json"), "settings": settings})
 
 
 @contextmanager
