@@ -37,7 +37,7 @@ CREATE TABLE orders AS SELECT n AS id, md5(n::text) AS customer, n % 97 AS amoun
 
 @contextmanager
 def fleet(context: "Context") -> Iterator[Fleet]:
-    """Running what of the scenario's old profile belongs to a host. Gone at the end; its logs stay in the run's folder."""
+    """Running what of the old profile belongs to a host. Gone at the end; its logs stay in the run's folder."""
     place = context.folder.file("testing/fleet/hosts.yml").parent
     with ExitStack() as stack:
         folder = stack.enter_context(embedded.folder())
