@@ -6,9 +6,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
 from extraction_agent.interfaces.cli import output
 from extraction_agent.model import Summary
 
@@ -54,41 +51,16 @@ class _Lines(Shown):
             self.say(f"extraction {summary.extraction_id}: {percent} %, {_facts(summary)}{_remaining(summary)}")
 
 
-class _Bar(Shown):
-    """On a terminal, on stderr."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._task = progress.add_task("", label="", facts="", total=None)
-
-    def show(self, summary: Summary) -> None:
-        self._progress.update(
-            self._task,
-            completed=summary.chunks_done,
-            total=summary.chunks,
-            label=f"extraction {summary.extraction_id}",
-            facts=f"{summary.rows:,} rows {summary.rows_per_minute:,.0f}/min",
-        )
-
-    def say(self, sentence: str) -> None:
-        self._progress.console.print(sentence, markup=False, highlight=False)
-
-
 @contextmanager
 def for_people() -> Iterator[Shown]:
     """A bar or lines, as stderr can show."""
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield _Lines()
         return
-    columns = (
-        TextColumn("{task.fields[label]}"),
-        BarColumn(bar_width=None),  # what the others leave
-        TaskProgressColumn(),
-        TextColumn("{task.fields[facts]}"),
-        TimeRemainingColumn(compact=True),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True, expand=True) as progress:
-        yield _Bar(progress)
+    from extraction_agent.interfaces.cli import bar  # noqa: PLC0415 - machines need none
+
+    with bar.shown() as shown:
+        yield shown
 
 
 def _facts(summary: Summary) -> str:
