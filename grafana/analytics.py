@@ -1,12 +1,14 @@
 """The dashboard "Extraction Analytics": before and after, by generation and by time, and agents beside each other."""
 
+import re
+
 from grafana_foundation_sdk.builders.dashboard import CustomVariable, Dashboard
 from grafana_foundation_sdk.models.dashboard import VariableOption
 
 from grafana import generations, limits, panels
 from grafana.frame import begin, row
 from grafana.panels import Column, Query, bars, graph, rows, spread, states
-from grafana.queries import API, AT_WORK, STATEMENTS, quantile, rate, summed
+from grafana.queries import API, AT_WORK, FLEET_AT_WORK, STATEMENTS, quantile, rate, summed
 
 _SAYS = (
     "What a change brought: every figure by the generation of the profile that was at work, now against an earlier "
@@ -30,7 +32,6 @@ def make() -> Dashboard:
 
 def _earlier(made: Dashboard) -> None:
     """Each now, and as it was an hour, a day or a week ago."""
-    work = f"sum({AT_WORK})"
     api = quantile(0.95, "http_request_duration_seconds", API)
     query = quantile(0.95, "extraction_query_duration_seconds", STATEMENTS)
     errors = f"{summed(rate('extraction_errors_total'))} * 60"
@@ -42,7 +43,7 @@ def _earlier(made: Dashboard) -> None:
             "Lower than at the same hour before, with as much to do: see whether the generation has changed since "
             "('Generations'), then the store and the sources.",
             panels.RECORDS,
-            *_both(work),
+            *_both(FLEET_AT_WORK),
             limits=limits.THROUGHPUT,
             width=6,
         ),
@@ -78,9 +79,8 @@ def _both(expr: str) -> tuple[Query, Query]:
 
 
 def _offset(expr: str) -> str:
-    """The same, earlier: every selector is moved."""
-    moved = expr.replace("[$__rate_interval]", "[$__rate_interval] offset $ago")
-    return moved.replace("_per_minute{}", "_per_minute{} offset $ago")
+    """The same, earlier: every window is moved."""
+    return re.sub(r"\[\$__rate_interval:?\]", r"\g<0> offset $ago", expr)
 
 
 def _fleet(made: Dashboard) -> None:
@@ -144,7 +144,7 @@ def _fleet(made: Dashboard) -> None:
             "Each agent at work, divided by the fleet's median. Below 0.8 for long: this host is slow; judge it with "
             "`extractctl judge`, not by eye.",
             panels.COUNT,
-            Query(f"({AT_WORK}) / scalar(quantile(0.5, {AT_WORK}))"),
+            Query(f"{AT_WORK} / scalar(quantile(0.5, {AT_WORK}))"),
             limits=limits.EVEN,
         ),
         graph(

@@ -5,7 +5,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana import limits, panels, queries
 from grafana.frame import begin, row
 from grafana.panels import Query, figure, graph
-from grafana.queries import API, AT_WORK, STATEMENTS, quantile, rate, summed
+from grafana.queries import API, FLEET_AT_WORK, STATEMENTS, quantile, rate, summed
 from grafana.rows import host, service, store, work
 
 _SAYS = (
@@ -45,10 +45,10 @@ def _now(made: Dashboard) -> None:
         ),
         figure(
             "Throughput at work",
-            "Records per busy minute, of all agents that have work. Below 20,000: look at the queries, the pools and "
-            "the source guard below, in this order. 'idle' is no fault: nobody has work.",
+            "Records per busy minute, of all that work at the same time. Below 20,000: look at the queries, the pools "
+            "and the source guard below, in this order. 'idle' is no fault: nobody has work.",
             panels.RECORDS,
-            f"sum({AT_WORK})",
+            FLEET_AT_WORK,
             limits.THROUGHPUT,
             absent="idle",
         ),

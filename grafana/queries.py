@@ -25,5 +25,13 @@ def quantile(share: float, metric: str, labels: str = "", by: str = "") -> str:
     return f"histogram_quantile({share}, sum by ({edges}) ({rate(metric + '_bucket', labels)})) >= 0"
 
 
-# Records per busy minute of the agents that have work: without it they are not slow, but idle
-AT_WORK = f"extraction_throughput_records_per_minute{{}} and {rate('extraction_busy_seconds_total')} > 0"
+def _mean(expr: str) -> str:
+    """Of the moments in which there is something, so that a graph's step skips no short work."""
+    return f"avg_over_time(({expr})[$__rate_interval:])"
+
+
+# Records per busy minute of those that have a chunk in flight: without one they are not slow, but idle. What all of
+# them move is added up moment by moment, as the alert's rule does it.
+_AT_WORK = "extraction_throughput_records_per_minute{} and extraction_chunks_in_flight{} > 0"
+AT_WORK = _mean(_AT_WORK)
+FLEET_AT_WORK = _mean(f"sum({_AT_WORK})")

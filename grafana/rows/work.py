@@ -5,7 +5,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana import limits, panels
 from grafana.frame import row
 from grafana.panels import Query, graph
-from grafana.queries import AT_WORK, quantile, rate, summed
+from grafana.queries import AT_WORK, FLEET_AT_WORK, quantile, rate, summed
 
 
 def extractions(made: Dashboard) -> None:
@@ -14,10 +14,11 @@ def extractions(made: Dashboard) -> None:
         "Extractions",
         graph(
             "Throughput at work",
-            "Records per busy minute; the line `all` is what the floor of 20,000 and the alert at 15,000 are for. One "
-            "agent below the others: its host ('Process and host'); all of them: the store or the sources.",
+            "Records per busy minute; the line `all`, of those at work at the same time, is what the floor of 20,000 "
+            "and the alert at 15,000 are for. One agent below the others: its host ('Process and host'); all of them: "
+            "the store or the sources.",
             panels.RECORDS,
-            Query(f"sum({AT_WORK})", "all"),
+            Query(FLEET_AT_WORK, "all"),
             Query(AT_WORK),
             limits=limits.THROUGHPUT,
         ),

@@ -15,7 +15,7 @@ from prometheus import free_port
 from proxy import Proxy
 from support import Database
 
-_PROGRAM = [sys.executable, str(Path(__file__).with_name("program.py"))]
+_PROGRAM = [sys.executable, str(Path(__file__).parents[1] / "sampling_agent.py")]
 _MILL_ROWS = 50_000
 # The settings of who works.
 WORKING: dict[str, dict[str, Any]] = {"reading": {"chunks_in_flight": 4}, "source_guard": {"enabled": False}}

@@ -16,7 +16,7 @@ from prometheus import Prometheus
 from support import Database
 
 _RULES = Path(__file__).parents[2] / "prometheus" / "extraction.rules.yml"
-_NIGHT = 12.0  # s: longer than any range and any `for:` of the scaled rules together with a scrape
+_NIGHT = 8.0  # s: longer than any `for:` of the scaled rules together with some scrapes
 _PATIENCE = 60.0  # s
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from grafana import limits
+from grafana import limits, queries
 from grafana.__main__ import DASHBOARDS
 from grafana.frame import text
 from grafana.panels import Query, chosen, graph
@@ -205,9 +205,21 @@ def test_limits_are_those_that_were_promised() -> None:
     assert profiles.Gates().throughput_records_per_minute == 20_000
 
 
-def test_the_alert_is_where_the_dashboard_draws_it() -> None:
+def _rule(name: str) -> str:
+    """What an alert or a recorded series is of."""
     groups = yaml.safe_load((_ROOT / "prometheus" / "extraction.rules.yml").read_text(encoding="utf-8"))["groups"]
-    (rule,) = [
-        rule for group in groups for rule in group["rules"] if rule.get("alert") == "ExtractionPerformanceDegraded"
-    ]
-    assert f"< {limits.ALERT:.0f}" in rule["expr"]
+    rules = [rule for group in groups for rule in group["rules"]]
+    (found,) = [str(rule["expr"]) for rule in rules if rule.get("alert", rule.get("record")) == name]
+    return found
+
+
+def test_the_alert_is_where_the_dashboard_draws_it() -> None:
+    assert f"< {limits.ALERT:.0f}" in _rule("ExtractionPerformanceDegraded")
+
+
+def test_the_alert_takes_what_the_dashboard_shows() -> None:
+    """One definition of what the fleet moves: the alert's over two minutes, the dashboard's over a point's time."""
+    recorded = "job:extraction_throughput_records_per_minute:sum"
+    shown = queries.FLEET_AT_WORK.replace("{}", "").replace("sum(", "sum by (job) (")
+    assert shown == f"avg_over_time(({_rule(recorded)})[$__rate_interval:])"
+    assert f"avg_over_time({recorded}[2m])" in _rule("ExtractionPerformanceDegraded")

@@ -2,8 +2,9 @@
 
 import math
 import re
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from extraction_agent.store.store import Store
 from prometheus import Prometheus, free_port
 from support import Database
 
+_PROGRAM = [sys.executable, str(Path(__file__).parents[1] / "sampling_agent.py")]
 _PATIENCE = 45.0  # s, until the last query has data
 _RULE = {"alert": "ExtractionTest", "expr": "up == 1"}  # something that fires: ALERTS is Prometheus' own
 _SOURCE = (
@@ -55,7 +57,7 @@ def agents(databases: tuple[Database, Database], tmp_path: Path) -> Iterator[lis
     """Two of one fleet; the first keeps generations."""
     _, store = databases
     with ExitStack() as stack:
-        made = [Daemon(tmp_path / f"agent{number}", store.url) for number in (1, 2)]
+        made = [Daemon(tmp_path / f"agent{number}", store.url, _PROGRAM) for number in (1, 2)]
         made[0].configure(state_directory=str(tmp_path / "state"))
         for agent in made:
             stack.callback(agent.close)
@@ -66,12 +68,23 @@ def agents(databases: tuple[Database, Database], tmp_path: Path) -> Iterator[lis
         yield made
 
 
-def _copy(databases: tuple[Database, Database], name: str, watermark: str | None = None) -> int:
-    """Have the agents extract all orders. Returns the extraction's id."""
+def _copy(
+    databases: tuple[Database, Database],
+    name: str,
+    watermark: str | None = None,
+    meanwhile: Callable[[], object] | None = None,
+) -> int:
+    """Have the agents extract all orders. meanwhile: while chunks wait for a lock. Returns the extraction's id."""
     source, store = databases
     definition = Definition(table="orders", watermark=watermark, chunk_rows=1000)
-    with Store(store.url) as opened:
-        begun = start(opened, open_source(source.url), name, source.url, None, definition, Settings())
+    with Store(store.url) as opened, psycopg.connect(source.url) as locking:
+        with opened.transaction():  # no job is seen before
+            begun = start(opened, open_source(source.url), name, source.url, None, definition, Settings())
+            if meanwhile is not None:
+                locking.execute("LOCK TABLE orders")
+        if meanwhile is not None:
+            meanwhile()
+            locking.rollback()
         until(lambda: opened.summary(begun.extraction_id).status == "succeeded", name)
     if begun.snapshot is not None:
         begun.snapshot.close()
@@ -95,13 +108,13 @@ def _call(agent: Daemon, extraction: int) -> None:
     assert statuses == {200, 404}
 
 
-def _roll_out(store: Database, agent: Daemon) -> None:
-    """A profile with a wider pool: tried for some scrapes, then committed."""
+def _roll_out(store: Database, agent: Daemon, prometheus: Prometheus) -> None:
+    """A profile with a wider pool: tried until it is scraped, then committed."""
     controller = Controller(store)
     try:
         begun = controller.try_(agent, profile(pool={"maximum": 40, "minimum_idle": 30}))
         assert on_trial(agent)
-        time.sleep(3)  # so that it is scraped
+        prometheus.wait_for("max(extraction_trial)", lambda value: value == 1)
         controller.commit(begun)
         wait_for(agent, "confirmed")
     finally:
@@ -133,8 +146,11 @@ def test_every_query_has_data(databases: tuple[Database, Database], agents: list
         before = _copy(databases, "incremental", watermark="updated_at")
         for agent in agents:
             _call(agent, before)
-        _roll_out(store, agents[0])
+        _roll_out(store, agents[0], prometheus)
         _copy(databases, "orders")
+        # A scrape must meet both at work, or nothing says how fast that is.
+        at_work = "min(extraction_chunks_in_flight)"
+        _copy(databases, "orders", meanwhile=lambda: prometheus.wait_for(at_work, lambda value: value > 0))
         _fail(databases, "doomed", databases[0].url)
         _fail(databases, "orders", f"postgresql://postgres@127.0.0.1:{free_port()}/source")
         for agent in agents:
