@@ -89,11 +89,11 @@ def _of_loads(run: folder.Folder) -> Iterator[RiskRemark]:
 def _left_out(run: folder.Folder) -> Iterator[RiskRemark]:
     tests = run.get(folder.TESTS, evidence.Tests)
     if tests and (tests.skipped or tests.deselected):
-        told, of = f"{tests.skipped:,} tests were skipped", [pointer(folder.TESTS, "skipped")]
+        told, counted = f"{tests.skipped:,} tests were skipped", [pointer(folder.TESTS, "skipped")]
         if tests.deselected:
             told += f", {tests.deselected:,} were not selected"
-            of.append(pointer(folder.TESTS, "deselected"))
-        yield RiskRemark(text=f"{told}: of what they test nothing is known.", of=tuple(of))
+            counted.append(pointer(folder.TESTS, "deselected"))
+        yield RiskRemark(text=f"{told}: of what they test nothing is known.", of=tuple(counted))
     for name, check in run.checks().items():
         if check.outcome == "not done":
             of = (pointer(name, "outcome"),)
