@@ -112,7 +112,7 @@ class Point:
 
     host: str
     no: int  # from 0
-    seconds: float  # in which it looked
+    seconds: float  # in which it looked, and the store was there
     records: int
     busy_seconds: float  # with a chunk in flight
     attempts: int  # at chunks

@@ -100,7 +100,8 @@ class Answer:
     told: Ended | None = None
     noted: tuple[Noted, ...] = ()
     known: int = 0  # the rollout of which the record knows now that this host holds it
-    error: str | None = None  # the store is away, or not fit
+    error: str | None = None  # why it said nothing, or did not take all that was told
+    away: bool = False  # the store is: what the guards see meanwhile is its fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,18 +122,19 @@ class Question:
         asked = time.monotonic()
         if self.trial is not None:
             return Answer(asked, rollout=self._of_trial(store, self.trial))
+        refused = _refused(lambda: self._take_back(store))  # ahead of all that could fail before it
         told = None
         if self.ended is not None and not self.ended.told:
             told = self.ended
             self._tell(store, told)
-        error = self._of_watch(store)
+        unnoted = _refused(lambda: self._note_points(store))
         committed = store.committed_rollout()
         known = self.known
         if committed is not None and self.held is not None and committed.id == self.held.rollout != known:
             store.note_host(committed.id, self.host, self.held.number, TrialState.CONFIRMED)
             known = committed.id
-        noted = self.to_note if error is None else ()
-        return Answer(asked, committed=committed, told=told, noted=noted, known=known, error=error)
+        noted = self.to_note if unnoted is None else ()
+        return Answer(asked, committed=committed, told=told, noted=noted, known=known, error=refused or unnoted)
 
     def _of_trial(self, store: Store, trial: Trial) -> Rollout:
         found = store.rollout(trial.rollout)
@@ -140,19 +142,15 @@ class Question:
             store.note_host(trial.rollout, self.host, trial.number, TrialState.TRIAL, self.left)
         return found
 
-    def _of_watch(self, store: Store) -> str | None:
-        """Tell what was seen, and ask for the way back of all. Returns why it was refused, if it was."""
-        try:
-            for rollout, point in self.to_note:
-                store.note_point(rollout, point)
-            if self.because is not None and self.held is not None:
-                named = self.configured.model_dump(mode="json")
-                store.take_back(self.held.rollout, self.host, self.because, self.configured.name, named)
-        except errors.StoreError as error:
-            if error.transient:
-                raise
-            return str(error)  # a right is missing; whatever else is asked for is still answered
-        return None
+    def _take_back(self, store: Store) -> None:
+        """Ask for the way back of all, if the watch wants it."""
+        if self.because is not None and self.held is not None:
+            named = self.configured.model_dump(mode="json")
+            store.take_back(self.held.rollout, self.host, self.because, self.configured.name, named)
+
+    def _note_points(self, store: Store) -> None:
+        for rollout, point in self.to_note:
+            store.note_point(rollout, point)
 
     def _tell(self, store: Store, ended: Ended) -> None:
         """A rollout that a host could not bear is over, unless it has been decided already."""
@@ -164,6 +162,17 @@ class Question:
         except errors.Conflict as committed:
             log.warning("%s", committed)
         store.note_host(ended.rollout, self.host, ended.number, TrialState.BACK, reason=ended.reason)
+
+
+def _refused(act: Callable[[], None]) -> str | None:
+    """Why the store does not allow it, for want of a right say; whatever else is asked for is still answered."""
+    try:
+        act()
+    except errors.StoreError as error:
+        if error.transient:
+            raise
+        return str(error)
+    return None
 
 
 def check(store: Store, order: Order, host: str) -> Profile:

@@ -221,7 +221,7 @@ class Host:
     async def _follow(self, answer: Answer | None) -> None:
         """Outside a trial: do as the fleet does, and watch what it has committed."""
         if answer is not None:
-            if answer.error is not None:
+            if answer.away:
                 self.vigil.away()
             if answer.committed is not None:
                 self._known = answer.known
@@ -330,12 +330,12 @@ class Host:
         asked = time.monotonic()
         question = Question(
             self.name, self.trial, self.left, self.ended, self._holding, self._known,
-            self.configured, self.vigil.because, tuple(self.vigil.to_tell),
+            self.configured, self.vigil.because, self.vigil.telling(),
         )  # fmt: skip
         try:
             return await self._record.ask(question.ask)
         except errors.ExtractionError as error:
-            return Answer(asked, error=str(error))
+            return Answer(asked, error=str(error), away=error.transient)
 
 
 def _cannot_follow(keys: list[str]) -> str:

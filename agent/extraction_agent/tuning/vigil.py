@@ -8,7 +8,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from extraction_agent import profiles
 from extraction_agent.observe import metrics
@@ -19,6 +19,7 @@ from extraction_agent.tuning.guards import ERRORS, POOL, THROUGHPUT, Watch
 log = logging.getLogger(__name__)
 
 PARTS = 48  # of a watch, each with a point: hourly, if it lasts two days
+TOLD_EVERY = 60.0  # s between two tellings of the part under way: a start in it hides no more
 
 Noted = tuple[int, Point]  # of which rollout
 
@@ -28,12 +29,14 @@ class _Part:
     """Under way: the counters as they were when it began."""
 
     no: int
-    begun: float
+    looked: float  # when it last did
     records: float
     busy: float
     done: float
     failed: float
     pool_active: int = 0
+    seconds: float = 0.0  # seen
+    told: float | None = None  # when it last was
 
 
 class Vigil:
@@ -47,6 +50,7 @@ class Vigil:
         self._guards, self._failed_before = profiles.Guards(), 0.0
         self._ends = 0.0
         self._part: _Part | None = None
+        self._blind = False
         self.because: str | None = None  # why the fleet must go back
         self.to_tell: deque[Noted] = deque(maxlen=PARTS)  # the store does not know them yet
         for guard in (THROUGHPUT, ERRORS, POOL):
@@ -70,7 +74,7 @@ class Vigil:
             self.end()
         if committed.watch_left <= 0:
             return
-        self._ends = self._clock() + committed.watch_left
+        self._ends, self._blind = self._clock() + committed.watch_left, False
         if self._watched is None:
             self._watched, self._guards, self._failed_before = committed, guards, failed_before
             self._watch.begin(guards, failed_before)
@@ -80,6 +84,10 @@ class Vigil:
     def away(self) -> None:
         """The store does not answer: what the guards see meanwhile is its fault, and begins anew."""
         if self._watched is not None:
+            self._blind = True
+            if self.because is not None:  # nothing has tripped, then
+                kept = [(rollout, replace(point, tripped=None)) for rollout, point in self.to_tell]
+                self.to_tell = deque(kept, maxlen=PARTS)
             self.because = None
             self._watch.begin(self._guards, self._failed_before)
 
@@ -92,6 +100,7 @@ class Vigil:
         """Once a second or so. Returns whether there is something to be told at once."""
         if self._watched is None or self.because:
             return self.because is not None
+        self._see()
         if not self.left:
             self._close()
             return False
@@ -111,31 +120,44 @@ class Vigil:
         self._close(self.because)
         return True
 
+    def telling(self) -> tuple[Noted, ...]:
+        """What the store is to be told now: parts that have ended, and at times what there is of the one under way."""
+        part, now = self._part, self._clock()
+        due = part is not None and part.seconds > 0 and (part.told is None or now - part.told >= TOLD_EVERY)
+        if part is None or self._watched is None or not due:
+            return tuple(self.to_tell)
+        part.told = now
+        return (*self.to_tell, (self._watched.id, self._point(part)))
+
+    def _see(self) -> None:
+        part, now = self._part, self._clock()
+        if part is not None:
+            part.seconds += 0 if self._blind else now - part.looked
+            part.looked = now
+
     def _begun(self, no: int) -> _Part:
         return _Part(no, self._clock(), *_counters())
 
     def _close(self, tripped: str | None = None) -> None:
         """Of the part under way, make a point."""
+        self._see()
         part, self._part = self._part, None
-        if part is None or self._watched is None:
-            return
+        if part is not None and self._watched is not None:
+            self.to_tell.append((self._watched.id, self._point(part, tripped)))
+
+    def _point(self, part: _Part, tripped: str | None = None) -> Point:
         records, busy, done, failed = _counters()
-        self.to_tell.append(
-            (
-                self._watched.id,
-                Point(
-                    host=self._host,
-                    no=part.no,
-                    seconds=self._clock() - part.begun,
-                    records=int(records - part.records),
-                    busy_seconds=busy - part.busy,
-                    attempts=int(done - part.done + failed - part.failed),
-                    failed=int(failed - part.failed),
-                    pool_active=part.pool_active,
-                    pool_maximum=self._pool().maximum,
-                    tripped=tripped,
-                ),
-            )
+        return Point(
+            host=self._host,
+            no=part.no,
+            seconds=part.seconds,
+            records=int(records - part.records),
+            busy_seconds=busy - part.busy,
+            attempts=int(done - part.done + failed - part.failed),
+            failed=int(failed - part.failed),
+            pool_active=part.pool_active,
+            pool_maximum=self._pool().maximum,
+            tripped=tripped,
         )
 
 

@@ -3,17 +3,22 @@
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
+from typing import LiteralString
 
+import psycopg
 import pytest
 from psycopg import sql as q
 
 from agent.tuning.records import SETTINGS, begin
-from extraction_agent import errors
+from extraction_agent import errors, profiles
 from extraction_agent.model import Verdict
 from extraction_agent.sql import trusted
-from extraction_agent.store.rollout_rows import IndexState, Point, RolloutState, TrialState
+from extraction_agent.store.rollout_rows import IndexState, Point, Rollout, RolloutState, TrialState
 from extraction_agent.store.store import Store
+from extraction_agent.tuning.generations import Generation
+from extraction_agent.tuning.record import Answer, Question
 from support import Database
 
 _PAGE = Path(__file__).parents[3] / "docs" / "explanation" / "rollout.md"
@@ -86,3 +91,41 @@ def test_an_agent_begins_and_keeps_nothing(sides: tuple[Store, Store]) -> None:
         begin(agent)
     with pytest.raises(errors.StoreError, match="permission denied"):
         controller.note_host(begun.id, "one", 2, TrialState.CONFIRMED)
+
+
+# A watch that wants the fleet back, and one right that its agent lacks
+
+
+def _ask_for_the_way_back(controller: Store, agent: Store) -> tuple[Rollout, Answer]:
+    """Returns what was committed, and what the agent's question about it brought."""
+    begun = controller.begin_rollout("tried", SETTINGS, "a test", 60, 60)
+    committed = controller.commit_rollout(begun.id, begun.token)
+    profile = profiles.load("optimized")
+    held = Generation(number=1, rollout=committed.id, token=committed.token, profile=profile)
+    noted = ((committed.id, Point("one", 0, 1, 1, 1, 1, 0, 1, 2, "a guard tripped")),)
+    answer = Question("one", None, 0, None, held, committed.id, profile, "a guard tripped", noted).ask(agent)
+    return committed, answer
+
+
+def test_what_cannot_be_noted_keeps_no_fleet_from_its_way_back(sides: tuple[Store, Store], store: Database) -> None:
+    _revoke(store, "INSERT ON rollout_points")
+    tried, answer = _ask_for_the_way_back(*sides)
+    assert "permission denied for table rollout_points" in str(answer.error)
+    assert (answer.noted, answer.away) == ((), False)
+    assert answer.committed is not None
+    assert answer.committed.undoes == tried.id
+
+
+def test_what_was_seen_is_noted_where_nobody_may_go_back(sides: tuple[Store, Store], store: Database) -> None:
+    _revoke(store, "EXECUTE ON FUNCTION take_back_rollout")
+    tried, answer = _ask_for_the_way_back(*sides)
+    assert "permission denied for function take_back_rollout" in str(answer.error)
+    assert not answer.away, "so the guards go on, and the way back is asked for again"
+    assert answer.committed == replace(tried, watch_left=answer.committed.watch_left if answer.committed else 0)
+    assert len(answer.noted) == len(sides[0].points(tried.id)) == 1
+
+
+def _revoke(store: Database, right: LiteralString) -> None:
+    role = q.Identifier(f"agent_of_{store.value('SELECT current_database()')}")
+    with psycopg.connect(store.url, autocommit=True) as owner:
+        owner.execute(q.SQL("REVOKE {} FROM {}").format(q.SQL(right), role))

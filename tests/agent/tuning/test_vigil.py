@@ -96,6 +96,31 @@ def test_while_the_store_is_away_nothing_is_judged(side: _Side) -> None:
     assert side.vigil.because, "it begins anew"
     side.vigil.away()
     assert side.vigil.because is None
+    [(_, point)] = side.vigil.to_tell
+    assert point.tripped is None, "nor is it told that a guard had tripped"
+
+
+def test_time_without_the_store_is_not_called_seen(side: _Side) -> None:
+    side.pass_(100)
+    side.vigil.away()
+    side.pass_(1000)
+    side.follow()
+    side.pass_(100)
+    [(_, point)] = side.vigil.telling()
+    assert point.seconds == pytest.approx(199, abs=1.5)
+
+
+def test_what_is_seen_is_told_at_once_and_then_every_minute(side: _Side) -> None:
+    """A gate asks soon after a commit who looks, and a start loses a minute of the hour, not all of it."""
+    side.pass_(3)
+    [(rollout, point)] = side.vigil.telling()
+    assert (rollout, point.no, point.seconds) == (7, 0, 2)
+    told = []
+    for _ in range(60):
+        side.pass_(2)
+        told += [point for _, point in side.vigil.telling()]
+    assert [point.seconds for point in told] == [62, 122]
+    assert not side.vigil.to_tell, "the part is under way"
 
 
 def test_what_the_store_does_not_hear_of_is_bounded(side: _Side) -> None:

@@ -1,9 +1,11 @@
 """The way back from what was committed, in the store: once, to what was before, and only while it is watched."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from psycopg import sql as q
 
 from agent.tuning.records import SETTINGS
 from extraction_agent import errors
@@ -133,6 +135,7 @@ def test_points_are_kept_once_and_the_longer_counts(opened: Store, other: Store)
         other.note_point(bad.id, Point("one", 48, 1, 0, 0, 0, 0, 0, 50))
     report = Watched.of(opened, opened.rollout(bad.id))
     assert report.outcome is Outcome.WATCHED
+    assert str(report).endswith("more; no guard tripped, and hosts look, two not yet.")
     one, two = report.as_dict()["hosts"]
     assert (one["seconds"], one["least_records_per_busy_minute"], one["error_rate"]) == (3700, 20_000, 0.1)
     assert (one["pool_use"], two["seconds"], two["points"]) == (0.24, 0, [])
@@ -141,8 +144,10 @@ def test_points_are_kept_once_and_the_longer_counts(opened: Store, other: Store)
 def test_what_became_of_it_is_told(opened: Store, store: Database) -> None:
     assert Watched.of(opened, _commit(opened, "unwatched", watch=0)).outcome is Outcome.NONE
     held = _commit(opened, "held")
+    opened.note_point(held.id, POINT)
     store.run("UPDATE rollouts SET ended_at = ended_at - interval '61 s' WHERE profile = 'held'")
-    assert str(Watched.of(opened, opened.rollout(held.id))).endswith("has held: no guard tripped in 60 s.")
+    told = str(Watched.of(opened, opened.rollout(held.id)))
+    assert told.endswith("has held: no guard tripped in 60 s, and each host has looked for 1 h 0 min at least.")
     followed, bad = _commit(opened, "followed"), _commit(opened, "bad")
     assert f"followed by rollout {bad.id} before" in str(Watched.of(opened, opened.rollout(followed.id)))
     assert Watched.of(opened, opened.rollout(held.id)).outcome is Outcome.HELD, "it had been watched to its end"
@@ -150,3 +155,69 @@ def test_what_became_of_it_is_told(opened: Store, store: Database) -> None:
     assert written is not None
     told = str(Watched.of(opened, opened.rollout(bad.id)))
     assert told == f"Rollout {bad.id} was taken back by rollout {written.id}, to profile followed: {WHY}."
+
+
+def _over(store: Store, rollout: Rollout) -> Watched:
+    """The report an hour and a bit later, as if all had happened then: its watch of an hour is over."""
+    for table, column in (("rollouts", "ended_at"), ("rollout_hosts", "entered_at")):
+        statement = q.SQL("UPDATE {0} SET {1} = {1} - interval '3601 s'")
+        store.connection.execute(statement.format(q.Identifier(table), q.Identifier(column)))
+    return Watched.of(store, store.rollout(rollout.id))
+
+
+@pytest.mark.parametrize(
+    ("points", "outcome", "said"),
+    [
+        ((), Outcome.UNSEEN, "cannot be said to have held: no guard tripped in 1 h 0 min, but no host has looked."),
+        (
+            (("one", 3600), ("two", 1200)),
+            Outcome.UNSEEN,
+            "cannot be said to have held: no guard tripped in 1 h 0 min, but two has looked for 20 min of 1 h 0 min.",
+        ),
+        (
+            (("one", 3600), ("two", 3400)),
+            Outcome.HELD,
+            "has held: no guard tripped in 1 h 0 min, and each host has looked for 56 min at least.",
+        ),
+    ],
+)
+def test_only_what_every_host_has_looked_at_has_held(
+    opened: Store, points: tuple[tuple[str, float], ...], outcome: Outcome, said: str
+) -> None:
+    watched = _commit(opened, "watched", watch=3600)
+    for host in ("one", "two"):
+        opened.note_host(watched.id, host, 1, TrialState.CONFIRMED)
+    for host, seconds in points:
+        opened.note_point(watched.id, replace(POINT, host=host, seconds=seconds))
+    report = _over(opened, watched)
+    assert (report.outcome, str(report)) == (outcome, f"Rollout {watched.id} {said}")
+
+
+def test_a_host_that_joined_late_is_asked_for_its_own_time(opened: Store) -> None:
+    watched = _commit(opened, "watched", watch=3600)
+    opened.note_host(watched.id, "one", 1, TrialState.CONFIRMED)
+    opened.note_point(watched.id, POINT)
+    _over(opened, watched)
+    opened.note_host(watched.id, "later", 1, TrialState.CONFIRMED)
+    [one] = Watched.of(opened, opened.rollout(watched.id)).hosts
+    assert one.host == "one"
+    opened.connection.execute("UPDATE rollout_hosts SET entered_at = entered_at - interval '61 s' WHERE host = 'later'")
+    report = Watched.of(opened, opened.rollout(watched.id))
+    assert report.outcome is Outcome.UNSEEN
+    [late, one] = report.hosts
+    assert (late.host, round(late.due)) == ("later", 60)
+    assert one.seen
+    opened.note_point(watched.id, replace(POINT, host="later", seconds=58))
+    assert Watched.of(opened, opened.rollout(watched.id)).outcome is Outcome.HELD
+
+
+def test_a_guard_that_tripped_in_vain_is_not_forgotten(opened: Store) -> None:
+    """No right to take the fleet back, say; and after a start the host sees nothing wrong."""
+    watched = _commit(opened, "watched", watch=3600)
+    opened.note_host(watched.id, "one", 1, TrialState.CONFIRMED)
+    opened.note_point(watched.id, replace(POINT, seconds=20, tripped=WHY))
+    opened.note_point(watched.id, POINT)
+    assert f"more; {WHY}, and each host" in str(Watched.of(opened, opened.rollout(watched.id)))
+    report = _over(opened, watched)
+    assert report.outcome is Outcome.TRIPPED
+    assert str(report) == f"Rollout {watched.id} was not taken back, though {WHY}; the agent's log says why not."
