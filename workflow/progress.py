@@ -28,7 +28,7 @@ class PhaseState(Strict):
     """One phase; its gate is passed when each of its steps has, or may be left."""
 
     name: str
-    outcome: Literal["pending", "running", "passed", "failed", "skipped"] = "pending"
+    outcome: Literal["pending", "running", "passed", "failed", "not done", "skipped"] = "pending"
     because: str = ""
     steps: tuple[StepState, ...] = ()
 

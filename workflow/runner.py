@@ -124,7 +124,8 @@ class Run:
             done = self._done(number, at, step)
             if stopped is None and not self._holds(done):
                 stopped = done
-                self._note_phase(number, outcome="failed", because=f"{done.name}: {done.because}")
+                came_to = "not done" if done.outcome is Outcome.NOT_DONE else "failed"
+                self._note_phase(number, outcome=came_to, because=f"{done.name}: {done.because}")
         if stopped is None:
             self._note_phase(number, outcome="passed")
             return True

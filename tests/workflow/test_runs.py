@@ -51,6 +51,7 @@ def test_a_gate_that_does_not_hold_stops_the_run(tmp_path: Path) -> None:
         assert "the gate of testing does not hold: report: " in ended.said
         assert ended.state["verdict"] == "INCONCLUSIVE"
         assert ended.outcomes() == {"report": "not done", "lessons": None}
+        assert [phase["outcome"] for phase in ended.state["phases"][2:]] == ["not done", "skipped", "pending"]
         report = json.loads((begun.folder / "report.json").read_text(encoding="utf-8"))
         assert report["verdict"] == "INCONCLUSIVE"
         assert not (begun.folder / "operations").exists()
