@@ -14,7 +14,6 @@ from extraction_agent.report import evidence
 DIRECTORY = Path(__file__).parents[1] / "scenarios"
 
 Priority = Literal["P1", "P2", "P3", "P4"]
-Shape = evidence.Shape
 Steps = tuple[Word, ...]
 
 
@@ -42,12 +41,6 @@ class Comparison(Strict):
     beside: tuple[Word, ...] = Field((), description="other profiles that are measured too")
 
 
-class Load(Strict):
-    """Users, by k6."""
-
-    shapes: tuple[Shape, ...] = Field(("steady", "ramp", "spike", "stress"), min_length=1)
-
-
 class Rollout(Strict):
     """How a fleet is given the profile."""
 
@@ -73,7 +66,6 @@ class Scenario(evidence.Scenario):
     phases: Phases
     tests: Tests = Field(default_factory=Tests)
     comparison: Comparison = Field(default_factory=Comparison)
-    load: Load = Field(default_factory=Load)
     rollout: Rollout = Field(default_factory=Rollout)
     may_be_left: Steps = Field((), description="steps that stop nothing if what they need is not here")
     watch_hours: float = Field(48, gt=0, le=24 * 30, description="for which the guards look on after the commit")

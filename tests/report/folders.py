@@ -23,6 +23,7 @@ def whole() -> dict[str, Content]:
             "name": SCENARIO,
             "description": "Old way against new.",
             "floors": {"throughput_records_per_minute": 20_000},
+            "load": {"shapes": ["steady"]},
             "risks": [{"risk": "The source may suffer.", "level": "MEDIUM", "answer": "The guard watches it."}],
             "lessons": ["Rows are best never touched."],
         },

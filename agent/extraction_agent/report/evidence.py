@@ -60,11 +60,9 @@ class Risk(Strict):
 
 
 class LoadAsked(Strict):
-    """Which loads the new profile is to bear."""
+    """Which loads of users the new profile is to bear."""
 
-    model_config = ConfigDict(extra="ignore")
-
-    shapes: tuple[Shape, ...] = ("steady",)
+    shapes: tuple[Shape, ...] = Field(("steady", "ramp", "spike", "stress"), min_length=1)
 
 
 class Scenario(Strict):
