@@ -13,6 +13,7 @@ from extraction_agent.profiles import Profile, Settings
 from extraction_agent.sources import open_source
 from extraction_agent.store.rollout_rows import Rollout, TrialState
 from extraction_agent.store.store import Store
+from extraction_agent.tuning.watched import Watched
 from support import Database
 
 LEASE = 60.0  # s
@@ -72,6 +73,10 @@ class Controller:
     def host(self, rollout: Rollout) -> TrialState | None:
         """What the one host has said of itself, if anything."""
         return next((host.state for host in self._store.rollout_hosts(rollout.id)), None)
+
+    def watched(self, rollout: Rollout) -> dict[str, Any]:
+        """The report of its watch."""
+        return Watched.of(self._store, self.found(rollout)).as_dict()
 
     def actions(self, limit: int = 100) -> list[tuple[str, str]]:
         """Of the audit log, with who did it; the oldest first."""
