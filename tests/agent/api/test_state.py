@@ -24,6 +24,7 @@ def test_it_shows_this_agent(served: Served, store: Database) -> None:
     assert state["host"] == socket.gethostname()
     assert state["profile"] == "optimized"
     assert state["generation"] is None
+    assert (state["tuning"]["state"], state["tuning"]["trial"], state["tuning"]["guards"]) == ("configured", None, [])
     assert state["unready"] == []
     assert state["work"]["extractions"] == [3, 7]
     assert len(state["work"]["records_per_second"]) == 59

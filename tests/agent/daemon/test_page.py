@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.daemon.conftest import MakeDaemon
+from agent.daemon.controller import WIDE, Controller, profile
 from chromium import Chromium
 from daemons import Daemon
 from extraction_agent.model import Definition
@@ -171,6 +172,38 @@ def test_the_page_says_what_is_wrong(
     assert browser.value("sessionStorage.length") == 0
     assert not [told for told in browser.complaints if "Failed to load resource" not in told]
     daemon.stop()
+
+
+@pytest.mark.ci
+def test_the_page_says_how_a_rollout_goes(host: Daemon, controller: Controller, browser: Chromium) -> None:
+    """A trial with its guards, the way back and why, and the watch of what was committed."""
+    standing, back = (f"document.getElementById('{name}').textContent" for name in ("standing", "back"))
+    reads = host.make_token(Scope.READ)
+    host.make_token()
+    browser.open(host.url)
+    browser.wait_for("document.activeElement.id === 'token'")
+    _enter(browser, reads)
+    browser.wait_for("document.getElementById('ready').textContent === '✓ ready'")
+    assert browser.value("document.getElementById('tuning').hidden")
+
+    tried = controller.try_(host, profile(pool=WIDE))
+    browser.wait_for(f"{standing}.startsWith('◐ on trial for rollout {tried.id}: back to the configuration')")
+    assert "throughput: too little to judge" in browser.value(standing)
+    assert "pool exhausted for 0 of 5 s" in browser.value(standing)
+    controller.abort(tried, "of a test")
+    browser.wait_for(
+        f"{back}.endsWith('of rollout {tried.id} was taken back: rollout {tried.id} was aborted: of a test')"
+    )
+    assert browser.value(standing) == ""
+
+    watched = controller.begin(profile(pool=WIDE), watch=3600)
+    controller.put(host, watched)
+    controller.commit(watched)
+    browser.wait_for(f"{standing}.startsWith('◉ rollout {watched.id} is watched for 59 min')")
+    browser.size(390, 800)
+    assert browser.value("document.documentElement.scrollWidth <= innerWidth")
+    assert browser.complaints == []
+    host.stop()
 
 
 def _slow_daemon(make_daemon: MakeDaemon) -> Daemon:

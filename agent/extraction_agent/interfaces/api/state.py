@@ -12,6 +12,7 @@ from extraction_agent.cache.protocol import NAME
 from extraction_agent.interfaces.api import health
 from extraction_agent.interfaces.api.context import Context
 from extraction_agent.interfaces.api.operations import Call, Operations
+from extraction_agent.interfaces.api.tuning import PartView, part
 from extraction_agent.observe import metrics
 from extraction_agent.observe.throughput import of_this_agent
 from extraction_agent.protect import guard
@@ -133,6 +134,7 @@ class StateView(BaseModel):
     unready: list[str] = Field(description="why the agent cannot work now; empty: it can")
     profile: str
     generation: int | None = Field(description="of the profile in force; null: the configuration names it")
+    tuning: PartView = Field(description="its trial, its watch and the guards of both")
     work: Work
     pools: list[PoolView]
     threads: ThreadsView
@@ -155,6 +157,7 @@ async def show_state(call: Call) -> StateView:
         unready=health.unready(context),
         profile=context.profile.name,
         generation=context.generation,
+        tuning=part(context),
         work=_work(context),
         pools=_pools(),
         threads=ThreadsView.model_validate(context.threads.stats(), from_attributes=True),

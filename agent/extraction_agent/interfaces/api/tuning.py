@@ -68,21 +68,26 @@ class GuardFigure(BaseModel):
     tripped: str | None = Field(description="why it would take the host back, or has")
 
 
-class TuningView(BaseModel):
+class PartView(BaseModel):
+    """This host's part in rollouts."""
+
+    state: Literal["configured", "confirmed", "trial"]
+    rollout: int | None = Field(description="that brought the profile in force")
+    trial: TrialView | None
+    watch: WatchView | None = Field(description="null: nothing is watched")
+    last_back: EndedView | None = Field(description="the latest trial, if it led to nothing")
+    restart: str | None = Field(description="why the agent is about to be started anew")
+    guards: list[GuardFigure]
+
+
+class TuningView(PartView):
     """The tuning in force on this host."""
 
     profile: str
     description: str
     settings: Settings
     generation: int | None = Field(description="of the profile in force; null: the configuration names it")
-    state: Literal["configured", "confirmed", "trial"]
-    rollout: int | None = Field(description="that brought it")
     token: int = Field(description="the highest this host has seen; 0: none")
-    trial: TrialView | None
-    watch: WatchView | None = Field(description="null: nothing is watched")
-    last_back: EndedView | None = Field(description="the latest trial, if it led to nothing")
-    restart: str | None = Field(description="why the agent is about to be started anew")
-    guards: list[GuardFigure]
 
 
 @operations.add("GET", "/api/v1/tuning", Scope.READ, TuningView)
@@ -116,29 +121,35 @@ def _host(call: Call) -> Host:
 
 
 def _view(context: Context) -> TuningView:
-    profile, host = context.profile, context.host
-    held = None if host is None else host.generation
-    trial, ended = (None, None) if host is None else (host.trial, host.ended)
-    watched = None if host is None else host.vigil.rollout
+    profile = context.profile
     return TuningView(
         profile=profile.name,
         description=profile.description,
         settings=profile.settings,
         generation=context.generation,
+        token=0 if context.host is None else context.host.token,
+        **dict(part(context)),
+    )
+
+
+def part(context: Context) -> PartView:
+    """As it is now; no database is asked."""
+    host = context.host
+    if host is None:
+        return PartView(
+            state="configured", rollout=None, trial=None, watch=None, last_back=None, restart=None, guards=[]
+        )
+    held, trial, ended, watched = host.generation, host.trial, host.ended, host.vigil.rollout
+    return PartView(
         state="trial" if trial is not None else "configured" if held is None else "confirmed",
         rollout=None if held is None else held.rollout,
-        token=0 if host is None else host.token,
         trial=None
-        if host is None or trial is None
+        if trial is None
         else TrialView(rollout=trial.rollout, seconds_left=round(host.left, 1), back_to=host.back_to),
-        watch=None
-        if host is None or watched is None
-        else WatchView(rollout=watched, seconds_left=round(host.vigil.left, 1)),
+        watch=None if watched is None else WatchView(rollout=watched, seconds_left=round(host.vigil.left, 1)),
         last_back=None
         if ended is None
         else EndedView(generation=ended.number, rollout=ended.rollout, reason=ended.reason, recorded=ended.told),
-        restart=None if host is None else host.restart,
-        guards=[]
-        if host is None
-        else [GuardFigure.model_validate(figure, from_attributes=True) for figure in host.watch.figures()],
+        restart=host.restart,
+        guards=[GuardFigure.model_validate(figure, from_attributes=True) for figure in host.watch.figures()],
     )

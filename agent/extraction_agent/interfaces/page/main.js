@@ -6,6 +6,7 @@ import { showExtractions } from "./extractions.js";
 import { moment } from "./format.js";
 import { showState } from "./panels.js";
 import { poll } from "./poll.js";
+import { showTuning } from "./tuning.js";
 
 const OFTEN = 1; // s between two looks while something moves
 const SELDOM = 3; // s otherwise
@@ -20,6 +21,7 @@ async function lookAtState() {
   answered = Date.now();
   here = new Set(state.work.extractions);
   showState(state);
+  showTuning(state.tuning);
   document.title = `${state.host} · extraction-agent`;
   text(byId("notice"), "");
   attribute(document.body, "data-stale", null);
@@ -68,7 +70,7 @@ function leave(why) {
   polls.forEach((end) => end());
   token.forget();
   answered = null;
-  for (const id of ["agent", "about", "ready"]) show(byId(id), false);
+  for (const id of ["agent", "about", "tuning", "ready"]) show(byId(id), false);
   attribute(document.body, "data-stale", null);
   text(byId("host"), "");
   text(byId("notice"), why ? `✕ ${why}` : "");
