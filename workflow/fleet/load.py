@@ -13,7 +13,7 @@ from benchmarks.service import Service
 from extraction_agent import errors
 
 ROWS = 20_000  # of the table
-CHUNK_ROWS = 400
+CHUNK_ROWS = 200
 _AT_ONCE = 4  # extractions that have not ended: there is always work
 _ASKED = 0.05  # s between two questions to an agent: some make a slot's p95
 _LOOK = 0.5  # s between two looks at what has ended
