@@ -116,6 +116,8 @@ def test_the_page_beside_an_extraction(
         assert browser.value(f"{_CLIPPED}.length") == 0, browser.value(f"{_CLIPPED}.map(e => e.outerHTML)")
         grounds.add(browser.value("getComputedStyle(document.body).backgroundColor"))
     assert len(grounds) == 2, "dark is another colour than light"
+    daemon.tune(source_guard={"max_share_of_time": 1})  # it has been watched for long enough
+    daemon.reload()
     browser.wait_for(f"{row}.dataset.state === 'succeeded'")
     assert browser.value(done) == all_
 
