@@ -37,7 +37,7 @@ def export(store: Store, scenario: str, changed_at: datetime | None) -> evidence
 
     return evidence.History(
         kind="history",
-        version=evidence.VERSION,
+        version=1,
         scenario=scenario,
         measured_at=datetime.now(UTC),
         changed_at=changed_at,
