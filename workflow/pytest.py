@@ -1,5 +1,6 @@
 """Tests of the project as a step runs them: in a process of their own, counted from pytest's own report."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -57,6 +58,15 @@ def run(command: list[str], log: Path, seconds: float) -> Counted:
         _first(suite, "failure") or _first(suite, "error"),
         _first(suite, "skipped", reason=True),
     )
+
+
+def deselected(path: str, select: str, log: Path, seconds: float) -> int:
+    """How many tests are not even begun, since others are asked for. Raises ExtractionError."""
+    done = commands.run([*words([path], select, parallel=False), "--collect-only"], log, seconds)
+    found = re.search(r"tests collected(?: \((\d+) deselected\))? in ", done.last_words)
+    if found is None:
+        raise errors.ExtractionError(f"The tests could not be counted: {done.last_words}")
+    return int(found[1] or 0)
 
 
 def proof(paths: list[str], log: Path, seconds: float) -> Result:

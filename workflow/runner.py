@@ -7,7 +7,7 @@ from extraction_agent import errors
 from extraction_agent.model import Verdict
 from workflow import progress as states
 from workflow.fleet.fleet import failure
-from workflow.phases import STEPS, testing
+from workflow.phases import STEPS, compliance, testing
 from workflow.progress import Mode, PhaseState, Progress, StepState
 from workflow.scenario import Scenario, nearest
 from workflow.steps import Context, Outcome, Result, Step, failed, not_done
@@ -85,7 +85,10 @@ class Run:
                 if state.outcome is Outcome.NOT_DONE
             ]
             because = "every gate has been passed" + (f"; not done: {', '.join(left)}" if left else "")
-            self._note(verdict=Verdict.GO, because=because, taken_back="")
+            verdict = Verdict.GO
+            if self._outcome(testing.REPORT) is not Outcome.PASSED:  # nothing was measured, so nothing is decided
+                verdict, because = Verdict.INCONCLUSIVE, f"the scenario asks for no report, which decides; {because}"
+            self._note(verdict=verdict, because=because, taken_back="")
             self._tell_all()
         return self._progress
 
@@ -164,20 +167,26 @@ class Run:
     def _take_back(self) -> None:
         """What a rollout has committed, since a gate behind it does not hold. What it has not, it took back itself."""
         made, before = self._context.made, self._outcome(testing.ROLLOUT)
-        if not (made is not None and made.changed) and before is not Outcome.PASSED:
+        if not (made is not None and made.committed is not None) and before is not Outcome.PASSED:
             return
         self._context.tell("the fleet is taken back …")
-        try:
-            done = self._context.fleet().take_back()
-            told = (
-                f"the fleet was taken back in {done.seconds:.0f} s"
-                if done.status == 0
-                else f"THE FLEET COULD NOT BE TAKEN BACK: {failure(done)}"
-            )
-        except errors.ExtractionError as error:
-            told = f"THE FLEET COULD NOT BE TAKEN BACK: {error}"
+        told = self._taken_back()
         self._context.tell(told)
         self._note(taken_back=told)
+
+    def _taken_back(self) -> str:
+        """In a sentence. If the fleet has another profile by now, as after its own watch has tripped, it keeps that."""
+        try:
+            fleet = self._context.fleet()
+            ours, now = compliance.rolled_out(self._context)["rollout_id"], fleet.in_force()
+            if now != ours:
+                return f"the fleet has rollout {now} by now, not rollout {ours} of this run, and keeps it"
+            done = fleet.take_back()
+        except (errors.ExtractionError, OSError) as error:
+            return f"THE FLEET COULD NOT BE TAKEN BACK: {error}"
+        if done.status:
+            return f"THE FLEET COULD NOT BE TAKEN BACK: {failure(done)}"
+        return f"the fleet was taken back in {done.seconds:.0f} s"
 
     def _outcome(self, name: str) -> Outcome | None:
         """Of a step; None if it has not been done, or is no part of the run."""

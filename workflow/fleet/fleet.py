@@ -28,19 +28,28 @@ class Fleet:
     log: Path
     here: bool = False  # made on this machine, so it ends with the run
     at_work: Callable[[], AbstractContextManager[None]] = nullcontext  # gives it work, where it has none of its own
-    changed: bool = field(default=False, init=False)  # by a rollout that was committed
+    committed: int | None = field(default=None, init=False)  # the rollout of ours that is the fleet's
 
     def roll_out(self, profile: Path, **variables: Any) -> commands.Done:
         """Give it a profile, wave by wave, each judged. What fails before the commit, the play itself takes back."""
-        done = self._play("jivs.extraction.rollout", _ROLLOUT, profile=str(profile), **variables)
-        self.changed = self.changed or done.status == 0
-        return done
+        return self._play("jivs.extraction.rollout", _ROLLOUT, profile=str(profile), **variables)
 
     def take_back(self) -> commands.Done:
         """Give it the profile that it had before the latest one."""
         done = self._play("jivs.extraction.rollback", _ROLLOUT)
-        self.changed = self.changed and done.status != 0
+        if done.status == 0:
+            self.committed = None
         return done
+
+    def latest(self) -> dict[str, Any]:
+        """What the store has of the newest rollout; `rollout_id` is None before the first. Raises ExtractionError."""
+        found: dict[str, Any] = self.ask("rollout", "status")["answer"]
+        return found
+
+    def in_force(self) -> int | None:
+        """The rollout whose profile the fleet has now. Raises ExtractionError."""
+        several = self.ask("rollout", "history")["answer"]["rollouts"]
+        return next((one["rollout_id"] for one in several if one["state"] == "committed"), None)
 
     def ask(self, *words: str) -> dict[str, Any]:
         """What extractctl says on the store's host, with --json. Raises ExtractionError with its sentence."""

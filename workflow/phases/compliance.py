@@ -30,6 +30,12 @@ def remember_audit(context: Context) -> None:
     context.folder.write(ANCHOR, f"{found['answer']['anchor']}\n")
 
 
+def rolled_out(context: Context) -> dict[str, Any]:
+    """What the store said of this run's rollout. Raises OSError if there was none."""
+    told: dict[str, Any] = json.loads((context.folder.path / ROLLED_OUT).read_text(encoding="utf-8"))
+    return told
+
+
 def _audit(context: Context) -> Result:
     noted = context.folder.path / ANCHOR
     if not noted.exists():
@@ -41,8 +47,9 @@ def _audit(context: Context) -> Result:
     answer = found["answer"]
     if answer.get("faults") or found["status"]:
         return failed(found["sentence"], command, **answer)
-    rolled_out = json.loads((context.folder.path / ROLLED_OUT).read_text(encoding="utf-8"))
-    entries = fleet.ask("audit", "list", "--object", f"rollout {rolled_out['rollout_id']}")["answer"]["entries"]
+    entries = fleet.ask("audit", "list", "--object", f"rollout {rolled_out(context)['rollout_id']}")["answer"][
+        "entries"
+    ]
     actions = [entry["action"] for entry in entries]
     if "rollout.committed" not in actions:
         return failed("the audit log has no entry of the rollout that was committed", command, **answer)

@@ -49,6 +49,10 @@ def _watch(context: Context) -> Result:
     context.folder.write("operations/watched.json", json.dumps(told, indent=2) + "\n")
     if told.get("outcome") != "watched":
         return failed(f"nobody watches: {told.get('outcome', found['sentence'])}", "extractctl rollout watch", **told)
+    blind = [one["host"] for one in told["hosts"] if not one["seconds"]]
+    if blind or not told["hosts"]:
+        who = ", ".join(blind) or "any host"
+        return failed(f"the watch has begun, but {who} has not looked yet", "extractctl rollout watch", **told)
     return passed(f"the guards of each host watch for {context.scenario.watch_hours:g} hours from the commit",
                   "extractctl rollout watch")  # fmt: skip
 
