@@ -1,12 +1,13 @@
 """at STEP NTH LATER kill|ACTION COMMAND…: runs ansible-playbook; LATER seconds after it has come to a task of that name
 the nth time, kills it with -9, or runs ACTION (words of a command) and lets it go on.
 
-Ends with 0 if it came there, showing what it said if it was let go on; else with 1, showing that.
+Ends with 0 if it came there, showing when it was killed or what it said when let go on; else with 1, showing that.
 """
 
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 
 
 def main() -> int:
@@ -23,6 +24,7 @@ def main() -> int:
                 time.sleep(later)
                 if action == "kill":
                     play.kill()
+                    sys.stdout.write(datetime.now(UTC).isoformat(timespec="microseconds") + "\n")
                     return 0
                 subprocess.run(action.split(), check=True)  # noqa: S603
     sys.stdout.writelines(said)
