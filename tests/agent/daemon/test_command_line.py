@@ -148,7 +148,7 @@ def test_through_an_agent_it_prints_what_it_prints_on_the_store(
             assert there.stdout.count("\n") >= 1
     for command in (("cancel", "1"), ("resume", "1")):
         here = ctl(None, *command, "--store", store.url, status=1)
-        there = ctl(daemon, *command, status=1)  # to the agent what is kept stands in the way, not what is asked
+        there = ctl(daemon, *command, status=1)
         assert there.stderr == here.stderr
         assert "is succeeded; there is nothing to" in there.stderr
 
