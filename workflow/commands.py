@@ -13,6 +13,7 @@ from extraction_agent import errors
 
 ROOT = Path(__file__).parents[1]
 BIN = ROOT / ".venv" / "bin"
+_LOOK = 0.05  # s
 _END = 20.0  # s that a program has to end in when it was asked to
 _TOLD = 600  # characters of its last words
 
@@ -77,12 +78,14 @@ def shown(words: list[str]) -> str:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """It and all that it has begun."""
+    """It and all that it has begun, which may outlive it."""
     for number in (signal.SIGTERM, signal.SIGKILL):
-        if process.poll() is not None:
-            return
-        os.killpg(process.pid, number)
+        limit = time.monotonic() + _END
         try:
-            process.wait(_END)
-        except subprocess.TimeoutExpired:
-            continue
+            os.killpg(process.pid, number)
+            while time.monotonic() < limit:
+                process.poll()  # or it would count as alive
+                os.killpg(process.pid, 0)
+                time.sleep(_LOOK)
+        except ProcessLookupError:  # nobody is left
+            return

@@ -38,6 +38,12 @@ class Comparison(Strict):
 
     rows: int = Field(200_000, ge=1000, le=100_000_000, description="of the source's table, at scale 1")
     runs: int = Field(5, ge=3, le=100, description="of each profile, interleaved")
+    offered: int = Field(
+        20_000,
+        ge=10,
+        le=100_000_000,
+        description="records a minute, under which resources are compared: what both carry",
+    )
     beside: tuple[Word, ...] = Field((), description="other profiles that are measured too")
 
 

@@ -120,6 +120,7 @@ def _comparison_command(context: Context) -> list[str]:
         *("--output", str(context.folder.path / "testing")),
         *("--profiles", ",".join(str(context.folder.profile(name)) for name in names)),
         *("--rows", str(rows), "--runs", str(scenario.comparison.runs), "--seconds", str(seconds)),
+        *("--offered", str(scenario.comparison.offered)),
     ]  # fmt: skip
 
 
