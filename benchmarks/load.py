@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self, get_args
 
@@ -146,7 +147,8 @@ class _Beside:
         """Whether it came to its end."""
         while (shown := self._agent.ask("GET", f"/api/v1/extractions/{number}"))["status"] in {"pending", "running"}:
             if self._done.wait(0.5):
-                self._agent.ask("POST", f"/api/v1/extractions/{number}/cancel")
+                with suppress(errors.ExtractionError):  # it may have ended since; the agent ends with the load anyway
+                    self._agent.ask("POST", f"/api/v1/extractions/{number}/cancel")
                 return False
         if shown["status"] != "succeeded":
             raise errors.ExtractionError(f"extraction {number} has {shown['status']}: {shown['error']}")

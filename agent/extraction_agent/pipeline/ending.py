@@ -7,9 +7,10 @@ from extraction_agent.store.store import Store
 
 def cancel(store: Store, extraction_id: int) -> Summary:
     """Give it up; what was copied of it is dropped. Raises NotFound; Conflict if it has ended."""
-    before = store.summary(extraction_id)
+    store.summary(extraction_id)  # says so if there is none
     if not store.end(extraction_id, Status.CANCELLED, None):
-        raise errors.Conflict(f"Extraction {extraction_id} is {before.status}; there is nothing to cancel.")
+        status = store.status(extraction_id)  # now: it may have ended a moment ago
+        raise errors.Conflict(f"Extraction {extraction_id} is {status}; there is nothing to cancel.")
     return store.summary(extraction_id)
 
 
