@@ -78,7 +78,7 @@ class Agent:
         self._lanes = Lanes(open_source, self._control.open, chunks_in_flight, breaker)
         self._keeper = Keeper(self._control, self._lanes)
         self._admission = Admission(extraction_id, lambda: self._control.run(lambda store: store.running()))
-        self._copier = Copier(self._control, self._lanes, self._keeper, guards, self._admission.refuse)
+        self._copier = Copier(self._control, self._lanes, self._keeper, guards, self._admission.step_aside)
         self._reconciler = Reconciler(self._control, extraction_id, self._running)
         self._reaper = Reaper(self._app, extraction_id, self._jobs)
 
@@ -273,7 +273,7 @@ class Agent:
         await asyncio.to_thread(self._keeper.keep)
 
     async def _keep_the_door(self) -> None:
-        """While some source has no room, fetch jobs of the others, and look often for when it has."""
+        """While a source is out of reach or has no room, fetch jobs of others; look often for when it has room."""
         looked = 0.0
         while not self._stopping.is_set():
             if self._admission.waits and time.monotonic() - looked > deadlines.RECONCILE:
@@ -281,12 +281,12 @@ class Agent:
                     await asyncio.to_thread(self._admission.look)
                 looked = time.monotonic()
             self._choose_queues()
-            await self._pause(deadlines.ROOM if self._admission.waits else deadlines.POLL)
+            await self._pause(deadlines.ROOM if self._admission.crowded else deadlines.POLL)
 
     def _choose_queues(self) -> None:
         if self._worker is not None:
             self._worker.queues = self._admission.queues()
-            self._worker.fetch_job_polling_interval = deadlines.ROOM if self._admission.waits else deadlines.POLL
+            self._worker.fetch_job_polling_interval = deadlines.ROOM if self._admission.crowded else deadlines.POLL
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

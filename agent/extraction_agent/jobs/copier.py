@@ -33,11 +33,11 @@ class Copier:
         lanes: Lanes,
         keeper: Keeper,
         guards: Guards | None = None,
-        refuse: Callable[[int, Guard], None] = lambda *_: None,
+        step_aside: Callable[[int, float, Guard | None], None] = lambda *_: None,
     ) -> None:
-        """refuse: told of an extraction whose source has no room, and of that source's guard."""
+        """step_aside: told which extraction cannot be worked on here, for how many seconds, and whose room it needs."""
         self._control, self._lanes, self._keeper = control, lanes, keeper
-        self._guards, self._refuse = guards, refuse
+        self._guards, self._step_aside = guards, step_aside
 
     def copy(self, extraction_id: int, chunk_no: int) -> bool:
         """Copy one chunk. Returns whether its extraction has ended; raises Again for another try."""
@@ -122,14 +122,22 @@ class Copier:
         self._control.fail(extraction.id, f"Chunk {chunk_no} ({chunk.words}) failed{times}: {error}")
 
     def _put_off(self, extraction: Extraction, error: errors.ExtractionError) -> None:
-        """A chunk that was not even begun, for want of room or a secret or by an open breaker, has not failed."""
+        """A chunk that was not even begun, for want of room or a secret or by an open breaker, has not failed.
+
+        This agent steps aside; another may take it at once.
+        """
         if isinstance(error, NoRoom):
-            self._refuse(extraction.id, error.guard)
+            # A while at least: where the room is another agent's to take, one look at the guard would be a spin.
+            self._step_aside(extraction.id, deadlines.ROOM, error.guard)
             raise queue.Again(deadlines.POLL) from error
         if isinstance(error, errors.NotHere):
             log.warning("left to other agents: %s", error)
-            raise queue.Again(deadlines.STALLED) from error
-        if isinstance(error, errors.SourceUnavailable | errors.StoreUnavailable) and error.retry_after is not None:
+            self._step_aside(extraction.id, deadlines.STALLED, None)
+            raise queue.Again(deadlines.ROOM) from error
+        if isinstance(error, errors.SourceUnavailable) and error.retry_after is not None:
+            self._step_aside(extraction.id, error.retry_after, None)
+            raise queue.Again(deadlines.ROOM) from error
+        if isinstance(error, errors.StoreUnavailable) and error.retry_after is not None:
             raise queue.Again(error.retry_after) from error
 
     def _give_back(self, extraction_id: int, chunk_no: int, error: str | None) -> int:
