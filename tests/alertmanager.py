@@ -1,17 +1,12 @@
 """Debian's Alertmanager for tests, and somebody whom it tells: on loopback, each alert by itself and at once."""
 
 import json
-import shutil
-import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
-import pytest
-import yaml
-
-from prometheus import free_port
+from prometheus import Monitor
 
 
 class Receiver:
@@ -53,38 +48,14 @@ class Receiver:
         return {labels["alertname"] for known, labels in self._told[since:] if known == status}
 
 
-class Alertmanager:
-    """A running one. Skips the test where there is none."""
+class Alertmanager(Monitor):
+    """A running one."""
 
     def __init__(self, folder: Path, receiver: str) -> None:
         """receiver: the URL of a webhook."""
-        program = shutil.which("prometheus-alertmanager")
-        if program is None:
-            pytest.skip("Alertmanager is not installed (Debian: apt-get install prometheus-alertmanager)")
-        self._program, self._folder = program, folder
         settings = {
             "route": {"receiver": "test", "group_by": ["..."], "group_wait": "0s", "group_interval": "1s"},
             "receivers": [{"name": "test", "webhook_configs": [{"url": receiver}]}],
         }
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "alertmanager.yml").write_text(yaml.safe_dump(settings), encoding="utf-8")
-        self.url = f"http://127.0.0.1:{free_port()}"
-
-    def __enter__(self) -> Self:
-        with (self._folder / "log").open("wb") as log:
-            self._process = subprocess.Popen(
-                [
-                    self._program,
-                    f"--config.file={self._folder / 'alertmanager.yml'}",
-                    f"--storage.path={self._folder / 'data'}",
-                    f"--web.listen-address={self.url.removeprefix('http://')}",
-                    "--cluster.listen-address=",
-                ],
-                stdout=log,
-                stderr=log,
-            )
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.wait(30)
+        options = [f"--storage.path={folder / 'data'}", "--cluster.listen-address="]
+        super().__init__("prometheus-alertmanager", folder, settings, *options)

@@ -20,8 +20,33 @@ _PATIENCE = 60.0  # s
 Value = tuple[dict[str, str], float]
 
 
-class Prometheus:
-    """A running server. Skips the test where there is none."""
+class Monitor:
+    """Prometheus or Alertmanager, while it is entered. Skips the test where there is none."""
+
+    def __init__(self, program: str, folder: Path, settings: dict[str, Any], *options: str) -> None:
+        """options: beside those that both know."""
+        found = shutil.which(program)
+        if found is None:
+            pytest.skip(f"{program} is not installed (Debian: apt-get install {program})")
+        folder.mkdir(parents=True, exist_ok=True)
+        configuration = folder / f"{program}.yml"
+        configuration.write_text(yaml.safe_dump(settings), encoding="utf-8")
+        address = f"127.0.0.1:{free_port()}"
+        self.url, self._log = f"http://{address}", folder / "log"
+        self._command = [found, f"--config.file={configuration}", f"--web.listen-address={address}", *options]
+
+    def __enter__(self) -> Self:
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.wait(30)
+
+
+class Prometheus(Monitor):
+    """A running server."""
 
     def __init__(
         self,
@@ -33,10 +58,6 @@ class Prometheus:
         alertmanager: str | None = None,
     ) -> None:
         """targets: http://host:port, whose /metrics are scraped as one job; token: a bearer's; alertmanager: a URL."""
-        program = shutil.which("prometheus")
-        if program is None:
-            pytest.skip("prometheus is not installed (Debian: apt-get install prometheus)")
-        self._program, self._folder = program, folder
         targets = [targets] if isinstance(targets, str) else targets
         scrape: dict[str, Any] = {
             "job_name": "extraction",
@@ -52,27 +73,7 @@ class Prometheus:
             settings["alerting"] = {"alertmanagers": [told]}
         if token is not None:
             scrape["authorization"] = {"credentials": token}
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "prometheus.yml").write_text(yaml.safe_dump(settings), encoding="utf-8")
-        self._url = f"http://127.0.0.1:{free_port()}"
-
-    def __enter__(self) -> Self:
-        with (self._folder / "log").open("wb") as log:
-            self._process = subprocess.Popen(
-                [
-                    self._program,
-                    f"--config.file={self._folder / 'prometheus.yml'}",
-                    f"--storage.tsdb.path={self._folder / 'data'}",
-                    f"--web.listen-address={self._url.removeprefix('http://')}",
-                ],
-                stdout=log,
-                stderr=log,
-            )
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.wait(30)
+        super().__init__("prometheus", folder, settings, f"--storage.tsdb.path={folder / 'data'}")
 
     def ask(self, query: str) -> list[Value]:
         """Labels and value of each series that answers."""
@@ -84,7 +85,7 @@ class Prometheus:
         return [rule for group in self._api("rules")["groups"] for rule in group["rules"]]
 
     def _api(self, path: str) -> Any:
-        with urllib.request.urlopen(f"{self._url}/api/v1/{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.url}/api/v1/{path}", timeout=10) as answer:
             return json.load(answer)["data"]
 
     def wait_for(self, query: str, fits: Callable[[float], bool]) -> list[Value]:
@@ -92,7 +93,7 @@ class Prometheus:
         deadline = time.monotonic() + _PATIENCE
         answer: list[Value] = []
         while time.monotonic() < deadline:
-            assert self._process.poll() is None, (self._folder / "log").read_text(encoding="utf-8")
+            assert self._process.poll() is None, self._log.read_text(encoding="utf-8")
             try:
                 answer = self.ask(query)
             except (urllib.error.URLError, ConnectionError):  # not up yet
