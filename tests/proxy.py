@@ -100,8 +100,8 @@ class Proxy:
                 self._spawn(self._pump, self._connections, server, client, False)
 
     def _pump(self, number: int, giver: socket.socket, taker: socket.socket, from_client: bool) -> None:
-        giver.settimeout(None)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # from the first line on: the other way may have ended both before this began
+            giver.settimeout(None)
             while data := giver.recv(65536):
                 self._flows["to the server" if from_client else "to the client"].wait()
                 act = self.judge(number, from_client, data) if self.judge is not None else "pass"
