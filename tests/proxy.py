@@ -100,7 +100,7 @@ class Proxy:
                 self._spawn(self._pump, self._connections, server, client, False)
 
     def _pump(self, number: int, giver: socket.socket, taker: socket.socket, from_client: bool) -> None:
-        with contextlib.suppress(OSError):  # from the first line on: the other way may have ended both before this began
+        with contextlib.suppress(OSError):  # from here on: the other way may have ended both already
             giver.settimeout(None)
             while data := giver.recv(65536):
                 self._flows["to the server" if from_client else "to the client"].wait()
