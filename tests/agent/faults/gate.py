@@ -5,7 +5,7 @@ from typing import LiteralString, Self
 import psycopg
 from psycopg import sql as q
 
-from agent.faults.harness import Bench, Kind, execute, rows, until
+from agent.faults.harness import OURS, Bench, Kind, execute, rows, until
 
 _KEY = 4711
 # row_to_json turns the column to JSON by the cast, and the cast waits for the lock that the gate holds.
@@ -39,7 +39,7 @@ class Gate:
             execute(self.url, q.SQL("ANALYZE {}").format(table))
 
     def __enter__(self) -> Self:
-        self._connection = psycopg.connect(self.url, autocommit=True)
+        self._connection = self._connect()
         self._connection.execute(q.SQL("SELECT pg_advisory_lock({})").format(q.Literal(_KEY)))
         return self
 
@@ -48,8 +48,13 @@ class Gate:
 
     def wait_for(self, readers: int) -> list[int]:
         """Wait until so many readers stand before the gate. Returns their backends."""
-        until(lambda: len(rows(self.url, _WAITING)) == readers)
-        return [row[0] for row in rows(self.url, _WAITING)]
+        with self._connect() as connection:
+            until(lambda: len(connection.execute(_WAITING).fetchall()) == readers)
+            return [pid for (pid,) in connection.execute(_WAITING)]
 
     def open(self) -> None:
         self._connection.close()
+
+    def _connect(self) -> psycopg.Connection[tuple[int]]:
+        """Under a name of ours: the guard of the source would begin slowly beside a stranger at work."""
+        return psycopg.connect(self.url, autocommit=True, application_name=f"{OURS} test")
