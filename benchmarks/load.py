@@ -20,8 +20,10 @@ from benchmarks import service, sides
 from benchmarks.sampler import Sampler
 from benchmarks.service import Service
 from extraction_agent import errors, profiles
+from extraction_agent.pipeline.prune import prune_these
 from extraction_agent.report import k6
 from extraction_agent.report.evidence import Load, Shape
+from extraction_agent.store.store import Store
 
 SCENARIO = "Extraction Service Performance Optimization"
 _SCRIPTS = Path(__file__).parents[1] / "load-tests"
@@ -67,7 +69,7 @@ def _run(options: argparse.Namespace) -> int:
             moving = agent.config("beside", bench.source_url, b.TABLE)
             written = bench.folder / "k6.json"
             sampler = Sampler(agent.metrics, slot)
-            with sampler, _Beside(agent, moving) as beside:
+            with sampler, _Beside(agent, moving, side.store_url) as beside:
                 status = _users(program, agent, profile.name, written, options)
             if status not in (0, _NOT_HELD):
                 raise errors.ExtractionError(
@@ -117,12 +119,15 @@ def _users(program: str, agent: Service, profile: str, written: Path, options: a
 
 
 class _Beside:
-    """One extraction after the other, from enter to exit; the last is given up."""
+    """One extraction after the other, from enter to exit; the last is given up.
 
-    def __init__(self, agent: Service, config_id: int) -> None:
+    As retention would, each retires the one before: half an hour of them fills any disk.
+    """
+
+    def __init__(self, agent: Service, config_id: int, store_url: str) -> None:
         self.ended = 0
         self.failure: str | None = None
-        self._agent, self._config = agent, config_id
+        self._agent, self._config, self._store_url = agent, config_id, store_url
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._go_on, name="beside", daemon=True)
 
@@ -135,11 +140,15 @@ class _Beside:
         self._thread.join()
 
     def _go_on(self) -> None:
+        body = {"config_id": self._config}
+        before: list[int] = []
         try:
             while not self._done.is_set():
-                body = {"config_id": self._config}
                 number = self._agent.ask("POST", "/api/v1/extractions", body)["extraction_id"]
-                self.ended += self._follow(number)
+                if self._follow(number):
+                    self.ended += 1
+                    with Store(self._store_url) as store:
+                        before = [number, *prune_these(store, before).skipped]
         except errors.ExtractionError as error:
             self.failure = str(error)
 
