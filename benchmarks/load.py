@@ -30,6 +30,7 @@ _SCRIPTS = Path(__file__).parents[1] / "load-tests"
 _CONFIGS = 20  # that the users change and start
 _SMALL = 2_000  # rows of the table that these extract
 _ROWS, _OLD_WAY_ROWS = 1_000_000, 5_000  # of the table that is extracted beside, again and again
+_KEPT = 10  # of the extractions beside, the latest
 _STORED = 1_000_000  # records that stand in the store before
 _SLOT = 6.0  # s of a sample at scale 1; never less than 1
 _NOT_HELD = 99  # k6's exit status when a threshold was crossed
@@ -121,7 +122,7 @@ def _users(program: str, agent: Service, profile: str, written: Path, options: a
 class _Beside:
     """One extraction after the other, from enter to exit; the last is given up.
 
-    As retention would, each retires the one before: half an hour of them fills any disk.
+    As retention would, each retires the oldest: half an hour of them fills any disk. Users read those that stay.
     """
 
     def __init__(self, agent: Service, config_id: int, store_url: str) -> None:
@@ -141,14 +142,16 @@ class _Beside:
 
     def _go_on(self) -> None:
         body = {"config_id": self._config}
-        before: list[int] = []
+        kept: list[int] = []
         try:
             while not self._done.is_set():
                 number = self._agent.ask("POST", "/api/v1/extractions", body)["extraction_id"]
                 if self._follow(number):
                     self.ended += 1
+                    kept.append(number)
                     with Store(self._store_url) as store:
-                        before = [number, *prune_these(store, before).skipped]
+                        skipped = prune_these(store, kept[:-_KEPT]).skipped
+                    kept = skipped + kept[-_KEPT:]
         except errors.ExtractionError as error:
             self.failure = str(error)
 

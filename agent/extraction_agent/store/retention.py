@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import psycopg
 from psycopg import sql as q
 
-from extraction_agent import deadlines, sql
+from extraction_agent import deadlines, errors, sql
 from extraction_agent.model import Format, Status
 from extraction_agent.store.store import Store
 
@@ -66,7 +67,7 @@ def prunable(
 def retire(store: Store, found: list[Prunable]) -> list[Prunable]:
     """Remove extractions: those with a part one by one, those that share a table in one DELETE.
 
-    Returns those that are gone; one that is resumed or locked at this moment stays.
+    Returns those that are gone; one that is resumed, or whose records are being read, at this moment stays.
     """
     shared: dict[str, list[Prunable]] = {}
     retired: list[Prunable] = []
@@ -81,27 +82,40 @@ def retire(store: Store, found: list[Prunable]) -> list[Prunable]:
 
 
 def _retire(store: Store, found: list[Prunable]) -> list[Prunable]:
-    """Extractions of one target, in one transaction."""
+    """Extractions of one target, in one transaction; none while somebody uses what is to be dropped.
+
+    A DROP that waits lets nobody else in: behind one long reader of the records all others would stand still.
+    """
+    try:
+        with store.connection.within(deadlines.INDEX), store.transaction():
+            return _remove(store, found)
+    except errors.StoreUnavailable as failed:
+        if not isinstance(failed.__cause__, psycopg.errors.LockNotAvailable):
+            raise
+        return []
+
+
+def _remove(store: Store, found: list[Prunable]) -> list[Prunable]:
     connection = store.connection
     wanted = {"extraction_ids": [one.extraction_id for one in found]}
-    with connection.within(deadlines.INDEX), store.transaction():
-        ids = [row[0] for row in connection.execute(sql.load(_QUERIES, "lock_prunable"), wanted)]
-        locked = {"extraction_ids": ids}
-        going = [one for one in found if one.extraction_id in ids]
-        for one in going:
-            if one.part is not None:
-                connection.execute(q.SQL(sql.load(_QUERIES, "drop_part")).format(part=sql.trusted(one.part)))
-        if going and going[0].part is None and _exists(store, going[0].target):
-            statement = q.SQL(sql.load(_QUERIES, "delete_rows")).format(
-                table=sql.trusted(going[0].target), extraction=q.Identifier(going[0].format.extraction_column)
-            )
-            connection.execute(statement, locked)
-        connection.execute(sql.load(_QUERIES, "delete_jobs"), locked)
-        connection.execute(sql.load(_QUERIES, "delete_extractions"), locked)
-        if going:  # one entry, however many: each lengthens the commit
-            gone = [{"id": one.extraction_id, "config": one.config, "rows": one.rows} for one in going]
-            what = f"extraction {ids[0]}" if len(going) == 1 else f"{len(going)} extractions"
-            store.audit(None, "extraction.pruned", what, before={"extractions": gone})
+    connection.execute(sql.load(_QUERIES, "short_waits"))
+    ids = [row[0] for row in connection.execute(sql.load(_QUERIES, "lock_prunable"), wanted)]
+    locked = {"extraction_ids": ids}
+    going = [one for one in found if one.extraction_id in ids]
+    for one in going:
+        if one.part is not None:
+            connection.execute(q.SQL(sql.load(_QUERIES, "drop_part")).format(part=sql.trusted(one.part)))
+    if going and going[0].part is None and _exists(store, going[0].target):
+        statement = q.SQL(sql.load(_QUERIES, "delete_rows")).format(
+            table=sql.trusted(going[0].target), extraction=q.Identifier(going[0].format.extraction_column)
+        )
+        connection.execute(statement, locked)
+    connection.execute(sql.load(_QUERIES, "delete_jobs"), locked)
+    connection.execute(sql.load(_QUERIES, "delete_extractions"), locked)
+    if going:  # one entry, however many: each lengthens the commit
+        gone = [{"id": one.extraction_id, "config": one.config, "rows": one.rows} for one in going]
+        what = f"extraction {ids[0]}" if len(going) == 1 else f"{len(going)} extractions"
+        store.audit(None, "extraction.pruned", what, before={"extractions": gone})
     return going
 
 

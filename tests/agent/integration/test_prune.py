@@ -1,6 +1,8 @@
 """What is old goes, with all that belongs to it; what runs, and where incremental runs have got to, stays."""
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
@@ -133,6 +135,23 @@ def test_a_running_extraction_and_a_locked_one_stay(source: Database, store: Dat
     assert _everything(store)["extraction_data"] == [1]
     assert _ids(_prune(store, 1)) == [1]
     assert _everything(store)["extractions"] == [2]
+
+
+def test_records_that_are_being_read_stay_and_hold_up_no_other_reader(source: Database, store: Database) -> None:
+    extract(source.url, store, _LARGE, "large")
+    reading, began = "SELECT count(*) FROM extraction_data", time.monotonic()
+    with psycopg.connect(store.url) as long_reader, ThreadPoolExecutor() as threads:
+        assert long_reader.execute(reading).fetchone() == (500,)  # and its lock stands until it commits
+        pruning = threads.submit(_prune, store, 0)
+        while not store.rows("SELECT FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted"):
+            assert not pruning.done(), "it has waited for no lock"
+            assert time.monotonic() < began + 30
+        with psycopg.connect(store.url, options="-c statement_timeout=20s") as other:  # while the first still reads
+            assert other.execute(reading).fetchone() == (500,)
+        pruned = pruning.result(timeout=30)
+        assert (_ids(pruned), pruned.skipped) == ([], [1])
+    assert _ids(_prune(store, 0)) == [1]
+    assert store.rows(reading) == [(0,)]
 
 
 def test_a_watermark_outlives_its_extraction(source: Database, store: Database) -> None:

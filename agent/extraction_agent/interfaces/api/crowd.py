@@ -14,7 +14,7 @@ from http import HTTPStatus
 from extraction_agent.interfaces.api.problems import Refused
 
 FEW = 32  # requests at once that are served however late the loop is: then something else keeps it
-BEARABLE = 0.04  # s that the loop may turn late; a request takes some three turns
+BEARABLE = 0.02  # s that the loop may turn late; a request takes some three turns
 _TICK = 0.02  # s
 _KEPT = 0.7  # of the lateness felt before, from tick to tick
 
