@@ -2,7 +2,6 @@
 
 import argparse
 import datetime
-import shlex
 import signal
 import sys
 from pathlib import Path
@@ -28,7 +27,7 @@ def main() -> int:
     found = report.Report(
         machine.describe(),
         datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]]),
+        machine.command("python", "-m", "benchmarks"),
     )
     if options.smoke:
         return _smoke(options.history)

@@ -5,7 +5,6 @@ Source, store, daemon and k6 share this machine; all of them listen on loopback 
 
 import argparse
 import os
-import shlex
 import shutil
 import signal
 import subprocess
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any, Self, get_args
 
 from benchmarks import bench as b
-from benchmarks import service, sides
+from benchmarks import machine, service, sides
 from benchmarks.sampler import Sampler
 from benchmarks.service import Service
 from extraction_agent import errors, profiles
@@ -106,7 +105,7 @@ def _users(program: str, agent: Service, profile: str, written: Path, options: a
         "SHAPE": options.shape,
         "SCALE": options.scale,
         "SCENARIO": options.scenario,
-        "COMMAND": shlex.join(["load-tests/run.sh", *sys.argv[1:]]),
+        "COMMAND": machine.command("load-tests/run.sh"),
         "K6_NO_USAGE_REPORT": "true",
     }
     command = [program, "run", "--quiet", "--address", "localhost:0", str(_SCRIPTS / f"extraction-{script}.js")]

@@ -1,9 +1,12 @@
-"""The machine a benchmark ran on, and the versions of what took part."""
+"""The machine a benchmark ran on, the command, and the versions of what took part."""
 
 import os
 import platform
+import re
+import shlex
 import shutil
 import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,11 @@ def describe() -> dict[str, Any]:
         "load_average": [round(value, 2) for value in os.getloadavg()],
         "versions": _versions(),
     }
+
+
+def command(*program: str) -> str:
+    """The present command line, to be typed elsewhere: a path from the root shrinks to its name."""
+    return shlex.join([*program, *(re.sub(r"(?<![^=,])/[^,]*/", "", word) for word in sys.argv[1:])])
 
 
 def _versions() -> dict[str, str]:

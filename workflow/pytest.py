@@ -40,8 +40,7 @@ def run(command: list[str], log: Path, seconds: float) -> Counted:
     report.unlink(missing_ok=True)
     done = commands.run([*command, f"--junitxml={report}"], log, seconds)
     try:
-        # pytest has just written it: nothing in it comes from elsewhere.
-        suite = ElementTree.parse(report).getroot().find("testsuite")  # noqa: S314
+        suite = ElementTree.parse(report).getroot().find("testsuite")  # noqa: S314 - pytest has just written it
     except (OSError, ElementTree.ParseError):
         suite = None
     if suite is None or done.status not in (0, 1):

@@ -70,7 +70,7 @@ class Context:
         """The fleet that is changed; made the first time. Raises ExtractionError."""
         if self.made is None:
             from workflow.fleet import local  # noqa: PLC0415 - most runs of most steps need no servers
-            from workflow.fleet.fleet import Fleet  # noqa: PLC0415
+            from workflow.fleet.fleet import Fleet  # noqa: PLC0415 - the same: most need none
 
             self.made = (
                 Fleet(self.inventory, {}, self.folder.file("testing/rollout.log"))

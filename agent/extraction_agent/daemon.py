@@ -143,7 +143,7 @@ class Daemon(Generic[C]):
         for component in reversed(gone_over):
             try:
                 await component.reload(self._configuration)
-            except Exception as error:  # noqa: BLE001 - as above; the others go back all the same
+            except Exception as error:  # noqa: BLE001 - whatever it is, the others go back
                 _say(f"{component.name} could not go back", error)
 
     # The end
@@ -176,7 +176,7 @@ class Daemon(Generic[C]):
             self._stopping = component
             try:
                 await component.stop(deadline)
-            except Exception as error:  # noqa: BLE001 - the others are stopped all the same
+            except Exception as error:  # noqa: BLE001 - whatever it is, the others are stopped
                 _say(f"{component.name} could not be stopped", error)
                 status = FAILED
         self._stopping = None

@@ -1,14 +1,13 @@
 """`python -m benchmarks.ab`: profiles against each other on the same data, the real daemon under each in turn."""
 
 import argparse
-import shlex
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import bench as b
-from benchmarks import plans, sides
+from benchmarks import machine, plans, sides
 from benchmarks.ab import offered_load as offered
 from benchmarks.ab.files import Writer
 from benchmarks.ab.full_load import full_load
@@ -38,7 +37,7 @@ def main() -> int:
 
 
 def _compare(chosen: list[profiles.Profile], options: argparse.Namespace) -> None:
-    writer = Writer(options.output, options.scenario, shlex.join(["python", "-m", "benchmarks.ab", *sys.argv[1:]]))
+    writer = Writer(options.output, options.scenario, machine.command("python", "-m", "benchmarks.ab"))
     stored = min(_STORED * options.rows, 1_000_000)
     asked = sides.past(stored)
     with b.servers(store_settings=sides.STORE_SETTINGS) as bench:

@@ -2,7 +2,6 @@
 
 import argparse
 import datetime
-import shlex
 import signal
 import sys
 from pathlib import Path
@@ -73,7 +72,7 @@ def _report(options: argparse.Namespace, redis: str | None) -> Report:
     return Report(
         machine=machine.describe(),
         date=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        command=shlex.join(["python", "-m", "benchmarks.one_by_one", *sys.argv[1:]]),
+        command=machine.command("python", "-m", "benchmarks.one_by_one"),
         rows=options.rows,
         slow_rows=options.slow_rows,
         stored_rows=options.stored_rows,

@@ -84,7 +84,10 @@ def _at_a_walk(port: int, place: Path) -> Iterator[int]:
     machine has too little."""
     free = embedded.free_port()
     words: list[str | Path] = [sys.executable, _WALK, f"127.0.0.1:{free}", f"127.0.0.1:{port}"]
-    with (place / "walk.log").open("wb") as log, subprocess.Popen(words, stdout=log, stderr=log) as process:  # noqa: S603
+    with (
+        (place / "walk.log").open("wb") as log,
+        subprocess.Popen(words, stdout=log, stderr=log) as process,  # noqa: S603 - the project's own script
+    ):
         try:
             yield free
         finally:

@@ -87,7 +87,7 @@ class Show:
         self._head("Kill it half-way: nothing is lost, nothing is there twice")
         arguments = ("extract", self._source.url(), "--table", "flights", "--name", "killed", "--chunk-rows", "50000")
         self._say(f"$ extractctl {' '.join(arguments)} &")
-        process = subprocess.Popen(  # noqa: S603 - ourselves
+        process = subprocess.Popen(  # noqa: S603 - extractctl of this environment
             [*_extractctl(), *arguments, *self._store_option(), "--json"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -173,7 +173,7 @@ class Show:
         shown = " ".join(arguments)
         if not quiet:
             self._say(f"$ extractctl {shown}")
-        done = subprocess.run(  # noqa: S603 - ourselves
+        done = subprocess.run(  # noqa: S603 - extractctl of this environment
             [*_extractctl(), *arguments, *self._store_option(), "--json"], capture_output=True, text=True, check=False
         )
         if done.returncode:

@@ -29,9 +29,9 @@ def open_source(url: str) -> Source:
 
         return postgresql.Source(url)
     if kind == "mysql":
-        from extraction_agent.sources import mysql  # noqa: PLC0415 - as above
+        from extraction_agent.sources import mysql  # noqa: PLC0415 - the same: its driver is only then imported
 
         return mysql.Source(url)
-    from extraction_agent.sources import sqlite  # noqa: PLC0415 - as above
+    from extraction_agent.sources import sqlite  # noqa: PLC0415 - only who reads SQLite imports it
 
     return sqlite.Source(url)

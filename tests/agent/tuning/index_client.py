@@ -13,5 +13,5 @@ if not os.environ.get("CHECKING"):
         off = "SET client_connection_check_interval = 0"
         return off if (package, name) == (SQL, "check_interval") else _load(package, name)
 
-    sql.load = _unable  # type: ignore[assignment]
+    sql.load = _unable  # type: ignore[assignment] # which takes literals only
 main()

@@ -29,7 +29,7 @@ def main() -> None:
     try:
         loaded = configuration.load(options.config)
         if options.validate_config:
-            print(f"The configuration {options.config} is valid.")  # noqa: T201 - the answer
+            sys.stdout.write(f"The configuration {options.config} is valid.\n")
         elif options.print_config:
             yaml.safe_dump(loaded.resolved(), sys.stdout, sort_keys=False, allow_unicode=True)
         else:

@@ -89,7 +89,7 @@ def _show(evidence: Evidence) -> None:
 
 
 def _plan(limits: profiles.Gates, *, json: bool) -> None:
-    from extraction_agent.judge import plan as planning  # noqa: PLC0415 - as above
+    from extraction_agent.judge import plan as planning  # noqa: PLC0415 - only --plan needs scipy
 
     needed = planning.needs(limits)
     if json:

@@ -22,7 +22,7 @@ def facts(pairs: dict[str, Any]) -> None:
 
 def rows(names: Sequence[str], values: Iterable[Sequence[Any]]) -> None:
     """Print a table; numbers to the right."""
-    from extraction_agent.interfaces.cli import tables  # noqa: PLC0415 - as above
+    from extraction_agent.interfaces.cli import tables  # noqa: PLC0415 - machines need none
 
     tables.rows(names, values)
 
