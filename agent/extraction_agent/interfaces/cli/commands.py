@@ -1,5 +1,6 @@
 """The commands by name, each loaded when it is asked for: so that a command's start costs what it needs itself."""
 
+import gc
 from collections.abc import Iterator, Mapping, MutableMapping
 from importlib import import_module
 from typing import Any
@@ -78,6 +79,8 @@ def _load(name: str, file: str) -> Any:
     around.add_typer(module.app, name=name if name in _GROUPS else None)
     group: Any = typer.main.get_group(around)
     command = group.commands[name]
+    gc.freeze()  # what is loaded lives until the end: neither the work nor the exit walks it
+    gc.enable()
     if name in _INSIDE:
         command.commands = _OnDemand(_INSIDE[name], command.commands)
     return command

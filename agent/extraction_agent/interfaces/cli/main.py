@@ -1,6 +1,5 @@
 """`extractctl`: the commands, and how they end."""
 
-import gc
 import logging
 import os
 import sys
@@ -39,7 +38,6 @@ def extractctl(
 
 def main() -> None:
     """Run a command; exit with 0, 1 (it failed) or 2 (it was asked wrongly)."""
-    gc.enable()
     logging.getLogger("procrastinate").addHandler(logging.NullHandler())
     logging.getLogger("procrastinate").propagate = False
     logging.getLogger("psycopg").setLevel(logging.CRITICAL)
