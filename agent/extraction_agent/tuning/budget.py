@@ -66,18 +66,27 @@ class Budget:
     def fits(self) -> bool:
         return self.needed <= self.allowance.left
 
+    @property
+    def grows(self) -> bool:
+        """Whether a host may open more of any kind than it may now."""
+        return self.need != self.before
+
     def check(self) -> None:
-        """Raise UsageError, with both sums, unless it fits."""
-        if not self.fits:
+        """Raise UsageError, with both sums, if it grows and does not fit.
+
+        What grows nothing, most rollbacks, makes nothing worse, however many connections others have taken meanwhile.
+        """
+        if self.grows and not self.fits:
             raise errors.UsageError(f"{self} {self._advice}")
 
     def __str__(self) -> str:
         kinds = ", ".join(f"{kind} {number}" for kind, number in asdict(self.need).items())
         allowed = self.allowance
+        spared = "" if self.fits or self.grows else " It is none more than the fleet may have now, so it is not refused."
         return (
             f"Profile {self.profile} needs {self.needed} connections of the store: {self.hosts} × {self.need.total} "
             f"({kinds}) and {_COMMANDS} for commands. The store has {allowed.left}: {allowed.maximum} at most, less "
-            f"{allowed.reserved} reserved and {allowed.others} in use by others."
+            f"{allowed.reserved} reserved and {allowed.others} in use by others.{spared}"
         )
 
     @property
@@ -98,4 +107,5 @@ class Budget:
             "others": self.allowance.others,
             "left": self.allowance.left,
             "fits": self.fits,
+            "grows": self.grows,
         }

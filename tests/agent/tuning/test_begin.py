@@ -84,10 +84,29 @@ def test_no_pool_is_small_enough_for_some_servers() -> None:
 
 
 def test_while_profiles_change_the_larger_of_each_counts() -> None:
-    large = Need.of(Settings.model_validate({"pool": {"maximum": 80}}))
+    large = Need.of(Settings.model_validate({"pool": {"maximum": 80}, "reading": {"chunks_in_flight": 1}}))
     assert _budget(1, 200, 10, large).needed == _budget(1, 200, 80).needed
     with pytest.raises(errors.UsageError, match="It must allow"):  # a smaller pool would not help
         _budget(2, 100, 10, large).check()
+
+
+def test_what_needs_no_more_of_anything_is_not_refused_though_others_hold_more_than_before() -> None:
+    before = Need.of(Settings.model_validate({"pool": {"maximum": 50}}))
+    for pool in (10, 50):
+        budget = _budget(3, 100, pool, before)
+        budget.check()
+        assert (budget.fits, budget.grows) == (False, False)
+        assert str(budget).endswith(" It is none more than the fleet may have now, so it is not refused.")
+    with pytest.raises(errors.UsageError, match=r"in use by others\. It must allow"):
+        _budget(3, 100, 51, before).check()
+
+
+def test_a_way_back_begins_though_the_store_is_full(opened: Store, store: Database, small: str) -> None:
+    begun = opened.begin_rollout("optimized", profiles.load("optimized").model_dump(mode="json"), "c", 60)
+    opened.commit_rollout(begun.id, begun.token)
+    found = _json(store, "budget", small, "--hosts", "30")
+    assert (found["fits"], found["grows"]) == (False, False)
+    assert _json(store, "begin", small, "--hosts", "30")["state"] == "running"
 
 
 def test_the_allowance_is_the_servers(opened: Store, store: Database) -> None:
