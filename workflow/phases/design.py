@@ -66,8 +66,8 @@ def _pool(context: Context) -> str:
         md.table(
             ("profile", *kinds, "in all"), [(name, *(getattr(n, k) for k in kinds), n.total) for name, n in needs]
         ),
-        "The rollout begins only if this, times the hosts, fits what the store has left, or is no more of any kind than "
-        "what is committed; both profiles count while one follows the other.",
+        "The rollout begins only if this, times the hosts, fits what the store has left, or is no more of any kind "
+        "than what is committed; both profiles count while one follows the other.",
     )
 
 

@@ -82,7 +82,7 @@ class Budget:
     def __str__(self) -> str:
         kinds = ", ".join(f"{kind} {number}" for kind, number in asdict(self.need).items())
         allowed = self.allowance
-        spared = "" if self.fits or self.grows else " It is none more than the fleet may have now, so it is not refused."
+        spared = "" if self.fits or self.grows else " None of it is more than the fleet may have now: not refused."
         return (
             f"Profile {self.profile} needs {self.needed} connections of the store: {self.hosts} × {self.need.total} "
             f"({kinds}) and {_COMMANDS} for commands. The store has {allowed.left}: {allowed.maximum} at most, less "

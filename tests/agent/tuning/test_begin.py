@@ -96,7 +96,7 @@ def test_what_needs_no_more_of_anything_is_not_refused_though_others_hold_more_t
         budget = _budget(3, 100, pool, before)
         budget.check()
         assert (budget.fits, budget.grows) == (False, False)
-        assert str(budget).endswith(" It is none more than the fleet may have now, so it is not refused.")
+        assert str(budget).endswith(" None of it is more than the fleet may have now: not refused.")
     with pytest.raises(errors.UsageError, match=r"in use by others\. It must allow"):
         _budget(3, 100, 51, before).check()
 
