@@ -10,7 +10,7 @@ from extraction_agent.model import Plan, Status
 from extraction_agent.observe import logs, metrics
 from extraction_agent.observe.throughput import of_this_agent
 from extraction_agent.pipeline import commit, old_way
-from extraction_agent.pipeline.lanes import Lanes
+from extraction_agent.pipeline.lanes import Lane, Lanes
 from extraction_agent.pipeline.start import renew
 from extraction_agent.protect.guard import Guard
 from extraction_agent.protect.guards import Guards, NoRoom
@@ -89,21 +89,27 @@ class Copier:
             return self._copy_at(extraction, chunk_no, pace)
 
     def _copy_at(self, extraction: Extraction, chunk_no: int, pace: Pace | None) -> bool:
-        agent, stop = self._control.agent, self._control.stop
         lane = self._lanes.take(extraction)
         try:
-            if extraction.plan.method == "pages":
-                source = self._lanes.source(extraction)
-                if old_way.copy_chunk(extraction, chunk_no, source, lane.store, agent, stop) is not None:
-                    metrics.CHUNKS.labels("done").inc()
-                return True
-            copied = commit.copy_chunk(extraction, chunk_no, lane.session, lane.store, agent, stop, pace)
-            if copied is None:
-                return False
-            metrics.CHUNKS.labels("done").inc()
-            return extraction.part is None or self._control.finish(lane.store, extraction.id)
-        finally:
-            self._lanes.give_back(lane)
+            ended = self._copy_by(lane, extraction, chunk_no, pace)
+        except BaseException:
+            self._lanes.give_back(lane, failed=True)
+            raise
+        self._lanes.give_back(lane)
+        return ended
+
+    def _copy_by(self, lane: Lane, extraction: Extraction, chunk_no: int, pace: Pace | None) -> bool:
+        agent, stop = self._control.agent, self._control.stop
+        if extraction.plan.method == "pages":
+            source = self._lanes.source(extraction)
+            if old_way.copy_chunk(extraction, chunk_no, source, lane.store, agent, stop) is not None:
+                metrics.CHUNKS.labels("done").inc()
+            return True
+        copied = commit.copy_chunk(extraction, chunk_no, lane.session, lane.store, agent, stop, pace)
+        if copied is None:
+            return False
+        metrics.CHUNKS.labels("done").inc()
+        return extraction.part is None or self._control.finish(lane.store, extraction.id)
 
     def _failed(self, extraction: Extraction, chunk_no: int, error: errors.ExtractionError) -> None:
         """Try again, or fail the extraction, whichever this error asks for."""

@@ -86,12 +86,20 @@ class Lanes:
         lane.count(active=1)
         return lane
 
-    def give_back(self, lane: Lane) -> None:
-        """Keep a lane that is at rest, in the place of the longest idle one if there are too many; close another."""
+    def give_back(self, lane: Lane, *, failed: bool = False) -> None:
+        """Keep a lane that is at rest, in the place of the longest idle one if there are too many; close another.
+
+        failed: an error ended its use. If that broke it, its idle neighbours are closed too: they lead to the same
+        two servers, a dead connection at rest looks like a live one, and each would cost its chunk a failure.
+        """
         keep = lane.session.usable and lane.store.usable
         lane.count(active=-1, idle=int(keep))
         if not keep:
             lane.close()
+            if failed:
+                with self._lock:
+                    closing = self._remove(lambda idle: idle.key == lane.key)
+                _close(closing)
             return
         with self._lock:
             self._idle.append(lane)

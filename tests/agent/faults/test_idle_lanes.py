@@ -1,0 +1,64 @@
+"""A server that restarts while lanes are idle costs a chunk one failure, not one for each dead connection at rest."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import LiteralString
+
+import psycopg
+import pytest
+
+from extraction_agent.jobs.control import Control
+from extraction_agent.jobs.copier import MOST_FAILURES, Copier
+from extraction_agent.jobs.keeper import Keeper
+from extraction_agent.model import Definition, Status
+from extraction_agent.pipeline.lanes import Lanes
+from extraction_agent.pipeline.start import start
+from extraction_agent.profiles import Settings
+from extraction_agent.sources import open_source
+from extraction_agent.store import queue
+from extraction_agent.store.store import Store
+from support import Database
+
+ROWS = 100
+OURS: LiteralString = (
+    "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND application_name LIKE 'extraction-agent%'"
+)
+
+
+@pytest.fixture
+def extraction(source: Database, store: Database) -> Iterator[int]:
+    """One of a single chunk, such as is left at the tail."""
+    source.run(f"CREATE TABLE item AS SELECT n AS id FROM generate_series(1, {ROWS}) AS n", "ANALYZE item")
+    with Store(store.url) as opened:
+        begun = start(opened, open_source(source.url), "tail", source.url, None, Definition(table="item"), Settings())
+    yield begun.extraction_id
+    if begun.snapshot is not None:
+        begun.snapshot.close()
+
+
+@pytest.mark.parametrize("side", ["source", "store"])
+def test_dead_lanes_at_rest_cost_one_failure(source: Database, store: Database, extraction: int, side: str) -> None:
+    opened = open_source(source.url)
+    with closing(Control(store.url, "test")) as control:
+        lanes = Lanes(lambda _: opened, control.open, MOST_FAILURES)
+        copier = Copier(control, lanes, Keeper(control, lanes))
+        with Store(store.url) as look:
+            taken = [lanes.take(look.extraction(extraction)) for _ in range(MOST_FAILURES)]
+        for lane in taken:
+            lanes.give_back(lane)
+        _restart(source if side == "source" else store, MOST_FAILURES)
+        assert all(lane.session.usable and lane.store.usable for lane in taken), "a look would have told"
+        with pytest.raises(queue.Again):
+            copier.copy(extraction, 0)
+        assert store.value("SELECT failures FROM extraction_chunks") == 1
+        copier.copy(extraction, 0)
+        lanes.forget()
+    assert store.value("SELECT status FROM extractions") == Status.SUCCEEDED
+    assert store.value("SELECT count(*) FROM extraction_data") == ROWS
+
+
+def _restart(database: Database, sessions: int) -> None:
+    """What it does to those who are there."""
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        assert connection.execute(OURS).fetchone() == (sessions,)
