@@ -82,15 +82,17 @@ class Scheduler:
     def fire_due(self) -> int:
         """Fire all that is due and that no other agent is at. Returns how many."""
         fired = 0
+        there: datetime | None = None
         while not self._stopping.is_set():
             with self._open_store() as store, store.acting("schedule"):
-                if not self._fire_one(store):
+                there = there or self._clock(store)
+                if not self._fire_one(store, there):
                     break
             fired += 1
         return fired
 
-    def _fire_one(self, store: Store) -> bool:
-        """False: nothing is due, or others are at it."""
+    def _fire_one(self, store: Store, there: datetime) -> bool:
+        """False: nothing is due, or others are at it. there: since when this agent is at what is due."""
         attempt: _Attempt | None = None
         try:
             with store.transaction():
@@ -98,13 +100,17 @@ class Scheduler:
                 schedule = store.claim_schedule(now)
                 if schedule is None:
                     return False
-                attempt = self._attempt(store, schedule, now)
+                try:
+                    following = Cron.parse(schedule.cron, schedule.time_zone).after(max(now, schedule.next_at))
+                except errors.ExtractionError as error:  # a host with newer tzdata can
+                    attempt = _Attempt(None, f"this host cannot tell when it comes next (is its tzdata old?). {error}")
+                else:
+                    attempt = self._attempt(store, schedule, now, there)
                 if attempt.outcome is None:
                     store.postpone(schedule, now + timedelta(seconds=deadlines.SCHEDULE_AGAIN))
                 else:
                     number = None if attempt.started is None else attempt.started.extraction_id
                     firing = Firing(schedule.next_at, now, self._agent, attempt.outcome, number, attempt.detail)
-                    following = Cron.parse(schedule.cron, schedule.time_zone).after(max(now, schedule.next_at))
                     store.record_firing(schedule, firing, following)
         except BaseException:
             if attempt is not None and attempt.snapshot is not None:
@@ -118,14 +124,17 @@ class Scheduler:
         log.log(level, "the schedule of config %s: %s%s", schedule.config, attempt.outcome or "tried again soon", told)
         return True
 
-    def _attempt(self, store: Store, schedule: Schedule, now: datetime) -> "_Attempt":
+    def _attempt(self, store: Store, schedule: Schedule, now: datetime, there: datetime) -> "_Attempt":
         """Begin the extraction, in a transaction inside the firing's. Raises StoreUnavailable."""
-        late = now - schedule.next_at
+        late, absent = now - schedule.next_at, there - schedule.next_at
         told = None
         if schedule.try_at == schedule.next_at and late > timedelta(seconds=deadlines.SCHEDULE_LATE):
-            told = f"No agent was there for {late.total_seconds():,.0f} s after it was due."
-            if schedule.missed is Missed.SKIP:
-                return _Attempt(Outcome.MISSED, told)
+            if absent > timedelta(seconds=deadlines.SCHEDULE_LATE):
+                told = f"No agent was there for {absent.total_seconds():,.0f} s after it was due."
+                if schedule.missed is Missed.SKIP:
+                    return _Attempt(Outcome.MISSED, told)
+            else:
+                told = f"Others were planned before it for {late.total_seconds():,.0f} s after it was due."
         started: Started | None = None
         stands = False
         try:

@@ -142,6 +142,48 @@ def test_a_little_late_is_not_missed(bench: Bench) -> None:
     assert bench.outcomes() == [("13:00", "started")]
 
 
+@pytest.mark.parametrize("second", [0, 30], ids=["due together", "due meanwhile"])
+def test_what_is_due_while_another_is_planned_was_not_missed(bench: Bench, second: int) -> None:
+    due = _NOON + timedelta(hours=1)
+    with Store(bench.store.url) as opened:
+        other = opened.save_config("other", "postgresql", bench.config.source_url, None, bench.config.definition)
+        opened.set_schedule(other, _HOURLY, "UTC", Missed.SKIP, due + timedelta(seconds=second))
+    begun = []
+
+    def slow(store: Store, config: Config) -> Started:
+        begun.append(config.name)
+        bench.now += timedelta(seconds=240)
+        return _begin(store, config)
+
+    bench.begin = slow
+    assert bench.at(hours=1) == 2
+    assert begun == ["items", "other"], "the other was not behind the one that takes so long"
+    with Store(bench.store.url) as opened:
+        [firing] = opened.firings(other.id, 10)
+    assert (firing.outcome, firing.due_at) == (Outcome.STARTED, due + timedelta(seconds=second))
+    assert firing.detail == f"Others were planned before it for {240 - second} s after it was due."
+
+
+def test_a_time_zone_that_this_host_cannot_read_keeps_no_other_schedule(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Store(bench.store.url) as opened:
+        other = opened.save_config("other", "postgresql", bench.config.source_url, None, bench.config.definition)
+        opened.set_schedule(other, _HOURLY, "UTC", Missed.SKIP, _NOON + timedelta(hours=1, seconds=1))
+    bench.store.run(f"UPDATE extraction_schedules SET time_zone = 'Europe/Nowhere' WHERE config_id = {bench.config.id}")
+    assert bench.at(hours=1, seconds=1) == 2
+    [told] = [record.getMessage() for record in caplog.records if "items" in record.getMessage()]
+    assert "tried again soon: this host cannot tell when it comes next" in told
+    assert "There is no time zone 'Europe/Nowhere'" in told
+    with Store(bench.store.url) as opened:
+        assert [firing.outcome for firing in opened.firings(other.id, 10)] == [Outcome.STARTED]
+    assert bench.firings() == []
+    assert bench.at(hours=1, seconds=30) == 0, "it is not tried all the time"
+    bench.store.run("UPDATE extraction_schedules SET time_zone = 'UTC'")  # as a host that knows it would see it
+    assert bench.at(hours=1, seconds=31) == 1
+    assert bench.outcomes() == [("13:00", "started")]
+
+
 def test_a_source_that_is_away_is_tried_again(bench: Bench) -> None:
     def away(_store: Store, _config: Config) -> Started:
         raise errors.SourceUnavailable("source db: no answer.")
