@@ -11,6 +11,7 @@ from extraction_agent.judge.evidence import Design, Finding
 from extraction_agent.judge.measures import (
     OF_HOSTS,
     OF_NEIGHBOURS,
+    OF_THE_API,
     ROUND_TRIP,
     tolerated,
     tolerated_of_neighbours,
@@ -81,14 +82,38 @@ class Comparison:
         )
 
 
-def compare(observed: Observed, limits: Gates, design: Design) -> list[Comparison]:
-    """All that any side has data for."""
+def _uncompared(about: str, rule: Rule, track: Track, observed: Observed) -> Finding:
+    """Of a comparison that cannot be made."""
+    return Finding(
+        about=about, metric=rule.measure.name, unit=rule.measure.unit, points=not rule.measure.relative,
+        old=_median(track, observed, OLD), new=_median(track, observed, NEW), effect=None, low=None, high=None,
+        rule=str(rule), outcome="no data", slots_needed=None,
+    )  # fmt: skip
+
+
+def compare(observed: Observed, limits: Gates, design: Design) -> tuple[list[Comparison], list[Finding]]:
+    """All that any side has data for, and a finding without data for each comparison that cannot be made."""
     cycles = switched(observed.phase) if design is Design.SWITCHED else None
-    return [
-        _comparison(about, rule, observed, cycles, track, partner)
-        for about, rule, track, partner in _pairs(observed, limits, design)
-        if track.known.any() or (partner is not None and partner.known.any())
-    ]
+    made, unmade = [], []
+    for about, rule, whole, others in _pairs(observed, limits, design):
+        track, partner = whole, others
+        if rule.measure in OF_THE_API:
+            track, partner = _asked(observed, whole, others, design)
+        if track.known.any() or (partner is not None and partner.known.any()):
+            made.append(_comparison(about, rule, observed, cycles, track, partner))
+        else:
+            unmade.append(_uncompared(about, rule, whole, observed))
+    return made, unmade
+
+
+def _asked(observed: Observed, track: Track, partner: Track | None, design: Design) -> tuple[Track, Track | None]:
+    """Of those alone whose API is asked: that of the others says nothing, neither good nor bad."""
+    track = track.of(observed.asked(track))
+    if partner is None or not len(track.known):
+        return track, None
+    partner = partner.of(observed.asked(partner))
+    alone = not len(partner.known) and design is Design.SWITCHED  # before and after, a canary needs somebody beside it
+    return track, None if alone else partner
 
 
 def _pairs(observed: Observed, limits: Gates, design: Design) -> Iterator[tuple[str, Rule, Track, Track | None]]:
@@ -100,7 +125,7 @@ def _pairs(observed: Observed, limits: Gates, design: Design) -> Iterator[tuple[
     for measure in OF_HOSTS:
         partner = observed.of_untouched[measure] if observed.untouched else None
         yield CANARY, Rule(measure, tolerated(measure, limits)), observed.of_canaries[measure], partner
-    for measure in OF_NEIGHBOURS:
+    for measure in OF_NEIGHBOURS if observed.untouched else ():
         yield NEIGHBOURS, Rule(measure, tolerated_of_neighbours(measure, limits)), observed.of_untouched[measure], None
     for name, track in observed.of_sources.items():
         yield f"source {name}", Rule(ROUND_TRIP, limits.tolerated_harm_to_sources), track, None

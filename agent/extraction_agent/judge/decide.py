@@ -5,7 +5,7 @@ from pathlib import Path
 
 from extraction_agent.judge.compare import Comparison, compare
 from extraction_agent.judge.evidence import AGAINST, OPEN, Design, Evidence, Finding
-from extraction_agent.judge.measures import THROUGHPUT
+from extraction_agent.judge.measures import P95, THROUGHPUT
 from extraction_agent.judge.observed import BETWEEN, NEW, OLD, Observed, observe
 from extraction_agent.judge.rules import FAMILY, each, gates
 from extraction_agent.judge.samples import read
@@ -24,12 +24,13 @@ def decide(observed: Observed, limits: Gates, design: Design) -> Evidence:
 
     It ends when every interval is narrow enough, or at `slots_at_most`; never because of what the intervals hold.
     """
-    compared = compare(observed, limits, design)
+    compared, uncompared = compare(observed, limits, design)
     confidence = each(len(compared))
     found = [(one, one.interval(confidence)) for one in compared]
     needed = [one.slots_needed(interval, confidence, observed.slots) for one, interval in found]
     findings = [
         *(one.finding(interval, slots, observed) for (one, interval), slots in zip(found, needed, strict=True)),
+        *uncompared,
         *([] if design is Design.EVERYWHERE else gates(observed.trials, limits)),  # the profile is on no host yet
     ]
     left = max(limits.slots_at_most - observed.slots, 0)
@@ -38,7 +39,7 @@ def decide(observed: Observed, limits: Gates, design: Design) -> Evidence:
     more = max(max(needed, default=0) - observed.slots, 1)
     final = left == 0 or (bool(found) and all(one.enough(interval) for one, interval in found))
     if final:
-        verdict, because = _verdict(findings, list(_missing(observed, compared, design)))
+        verdict, because = _verdict(findings, list(_missing(observed, compared, design)), design)
     else:
         verdict, because = Verdict.INCONCLUSIVE, list(_waits_for(found, needed, limits))
     return Evidence(
@@ -59,16 +60,27 @@ def decide(observed: Observed, limits: Gates, design: Design) -> Evidence:
     )
 
 
-def _verdict(findings: list[Finding], missing: list[str]) -> tuple[Verdict, list[str]]:
+def _verdict(findings: list[Finding], missing: list[str], design: Design) -> tuple[Verdict, list[str]]:
     """Harm that is proven outweighs what is unknown."""
     against = [_told(one) for one in findings if one.outcome in AGAINST]
     if against:
         return Verdict.NO_GO, against
-    judged = {one.metric for one in findings if one.slots_needed is not None}
-    open_ = [_told(one) for one in findings if one.outcome in OPEN and one.metric in judged]
+    judged = {(one.about, one.metric) for one in findings if one.slots_needed is not None}
+    open_ = [_told(one) for one in findings if one.outcome in OPEN and (one.about, one.metric) in judged]
     if missing or open_:
         return Verdict.INCONCLUSIVE, [*missing, *open_]
-    return Verdict.GO, ["Nothing is worse than tolerated, for certain, and every figure is kept."]
+    return Verdict.GO, list(_go([one for one in findings if one.outcome == "no data"], design))
+
+
+def _go(unmeasured: list[Finding], design: Design) -> Iterator[str]:
+    """What is certain, and what nobody has measured."""
+    of_all = " that was measured" if unmeasured else ""
+    figures = "" if design is Design.EVERYWHERE else f", and every figure{of_all} is kept"
+    yield f"Nothing{of_all} is worse than tolerated, for certain{figures}."
+    if unmeasured:
+        yield f"Not measured: {', '.join(f'{one.about} {one.metric} ({one.rule})' for one in unmeasured)}."
+    if design is Design.EVERYWHERE:
+        yield "The profile's figures wait for the canary."
 
 
 def _missing(observed: Observed, compared: list[Comparison], design: Design) -> Iterator[str]:
@@ -113,6 +125,15 @@ def _notes(observed: Observed, findings: list[Finding]) -> Iterator[str]:
         yield f"Host {host} has no sample in {count} of {observed.slots} slots."
     if not observed.untouched:
         yield "No host was left untouched: the canary is compared with itself alone, under both settings in turn."
-    silent = [one.metric for one in findings if one.outcome == "no data"]
+    silent = dict.fromkeys(one.metric for one in findings if one.outcome == "no data" and one.new is None)
     if silent:
-        yield f"Never seen on the canary under the new settings: {', '.join(silent)}."
+        yield f"Never seen under the new settings: {', '.join(silent)}."
+    seldom = [host for host, asked in _asked(observed) if not asked]
+    if seldom:
+        yield f"Too seldom asked for their p95 and p99 to be compared: the API of {', '.join(seldom)}."
+
+
+def _asked(observed: Observed) -> Iterator[tuple[str, bool]]:
+    """Each host, and whether its API is."""
+    for hosts, tracks in ((observed.canaries, observed.of_canaries), (observed.untouched, observed.of_untouched)):
+        yield from zip(hosts, observed.asked(tracks[P95]).tolist(), strict=True)

@@ -35,6 +35,7 @@ ERROR_RATE = Measure("error_rate", "", 1, relative=False, pooled=True)
 ROUND_TRIP = Measure("round_trip", "s", 1, relative=True, pooled=False)
 
 OF_HOSTS = (THROUGHPUT, P95, P99, QUERY_P95, ERROR_RATE)
+OF_THE_API = (P95, P99)  # which a host has only while somebody asks it
 OF_NEIGHBOURS = (THROUGHPUT, P95, QUERY_P95, ERROR_RATE)  # p99 without a partner to divide by is mostly noise
 
 

@@ -15,6 +15,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 OLD, NEW, BETWEEN = 0, 1, -1
+ASKED = 0.5  # share of slots: a block with fewer has no value, so who is asked less often could never be judged
 SETTLE = 1  # slots after each switch that count for neither side
 
 
@@ -28,6 +29,10 @@ class Track:
     def without(self, slots: NDArray[np.bool_]) -> "Track":
         """Nothing known of these slots."""
         return Track(np.where(slots, np.nan, self.amount), self.per)
+
+    def of(self, hosts: NDArray[np.bool_]) -> "Track":
+        """Of these hosts alone."""
+        return Track(self.amount[hosts], self.per[hosts])
 
     @cached_property
     def known(self) -> NDArray[np.bool_]:
@@ -51,6 +56,12 @@ class Observed:
     @property
     def slots(self) -> int:
         return len(self.phase)
+
+    def asked(self, track: Track) -> NDArray[np.bool_]:
+        """Which of a track's hosts answered in ASKED of the slots under the old settings, (hosts,)."""
+        old = self.phase == OLD
+        asked: NDArray[np.bool_] = (track.known & old).sum(axis=1) >= max(ASKED * int(old.sum()), 1)
+        return asked
 
 
 def observe(samples: list[Sample]) -> Observed:

@@ -37,6 +37,7 @@ def test_settings_that_change_nothing_are_a_go(tmp_path: Path) -> None:
     assert p95.high is not None
     assert p95.low < 0 < p95.high < 0.05
     assert {one.outcome for one in evidence.findings} == {"same", "kept"}
+    assert evidence.because == ("Nothing is worse than tolerated, for certain, and every figure is kept.",)
 
 
 @pytest.mark.parametrize(
@@ -141,6 +142,52 @@ def test_what_nobody_does_is_not_judged(tmp_path: Path) -> None:
     assert evidence.verdict is Verdict.GO  # a fleet whose API nobody asks
     assert of(evidence, "canary", "p95").outcome == "no data"
     assert any("p95" in one for one in evidence.notes)
+    assert " ".join(evidence.because) == (
+        "Nothing that was measured is worse than tolerated, for certain, and every figure that was measured is kept. "
+        "Not measured: canary p95 (rise ≤ 5 %), canary p99 (rise ≤ 10 %), neighbours p95 (rise ≤ 20 %), "
+        "canary p95 (< 0.2), canary p99 (< 0.5)."
+    )
+
+
+def _asked(host: str, slot: int, asked: tuple[str, ...], every: int) -> bool:
+    return host in asked and slot % every == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "every", "compared"),
+    [
+        (("h2",), 1, {"neighbours"}),
+        (("h1",), 1, {"canary"}),
+        (("h1", "h3"), 1, {"canary", "neighbours"}),
+        (("h1", "h2", "h3", "h4"), 5, set()),
+    ],
+    ids=["another host", "the canary alone", "some", "all, now and then"],
+)
+def test_a_host_whose_api_nobody_asks_holds_up_no_verdict(
+    tmp_path: Path, asked: tuple[str, ...], every: int, compared: set[str]
+) -> None:
+    samples = [
+        one if _asked(one.get("host", ""), one["slot"], asked, every) else one | {"requests": {}}
+        if "host" in one else one for one in Rollout().samples()
+    ]  # fmt: skip
+    evidence = judged(tmp_path, samples, Gates(tolerated_rise_of_p95=0.1, tolerated_rise_of_p99=0.2))
+    assert evidence.verdict is Verdict.GO
+    assert {one.about for one in evidence.findings if one.metric == "p95" and one.effect is not None} == compared
+    idle = [host for host in ("h1", "h2", "h3", "h4") if every > 1 or host not in asked]
+    told = f"Too seldom asked for their p95 and p99 to be compared: the API of {', '.join(idle)}."
+    assert told in evidence.notes
+    assert any(one.startswith("Not measured: ") for one in evidence.because) == (compared != {"canary", "neighbours"})
+
+
+def test_of_several_canaries_those_that_are_asked_are_compared(tmp_path: Path) -> None:
+    side = {one["slot"]: one for one in Rollout().samples() if one.get("host") == "h1"}
+    samples = [
+        one | {"trial": side[one["slot"]]["trial"], "generation": side[one["slot"]]["generation"], "requests": {}}
+        if one.get("host") == "h2" else one for one in Rollout(p95=1.2).samples()
+    ]  # fmt: skip
+    evidence = judged(tmp_path, samples)
+    assert evidence.canaries == ("h1", "h2")
+    assert of(evidence, "canary", "p95").effect == pytest.approx(0.2, abs=0.03)
 
 
 def test_what_only_the_canary_has_stopped_doing_is_no_go_of_any_kind(tmp_path: Path) -> None:
@@ -206,6 +253,10 @@ def test_a_change_of_every_host_is_judged_by_the_time_before(tmp_path: Path, cha
     assert evidence.verdict is verdict
     assert {one.about for one in evidence.findings} == {"fleet"}
     assert (of(evidence, "fleet", "throughput").outcome == "worse") == (verdict is Verdict.NO_GO)
+    if verdict is Verdict.GO:  # it says nothing of figures that it has not looked at
+        assert evidence.because == (
+            "Nothing is worse than tolerated, for certain.", "The profile's figures wait for the canary.",
+        )  # fmt: skip
 
 
 def test_after_a_change_of_every_host_no_more_is_asked_for_than_there_was_before(tmp_path: Path) -> None:
