@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 _LINE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 _POOL = 'pool="store"'  # the profile's; lanes of chunks are full whenever there is work
+_API = "/api/"  # begins the routes that people wait for: an agent's speed for scrapes and probes is no user's
 _WAYS = ("done", "failed")  # in which an attempt at a chunk counts
 
 
@@ -20,7 +21,7 @@ class Figures(NamedTuple):
     records: int
     attempts: int
     failures: int
-    requests: dict[str, int]  # answers by upper edge, cumulative
+    requests: dict[str, int]  # the API's answers to its users by upper edge, cumulative; empty: nobody asked
     queries: dict[str, int]
     pool_use: float | None
     round_trips: dict[str, float]  # by source, the latest
@@ -40,7 +41,7 @@ def figures(text: str) -> Figures:
         records=int(_sum(found, "extraction_records_extracted_total")),
         attempts=int(sum(chunks.values())),
         failures=int(chunks["failed"]),
-        requests=_buckets(found, "http_request_duration_seconds_bucket"),
+        requests=_buckets(found, "http_request_duration_seconds_bucket", _API),
         queries=_buckets(found, "extraction_query_duration_seconds_bucket"),
         pool_use=min(found["hikari_pool_active_connections", _POOL] / maximum, 1.0) if maximum else None,
         round_trips={
@@ -82,13 +83,14 @@ def _sum(found: dict[tuple[str, str], float], name: str) -> float:
     return sum(value for (one, _labels), value in found.items() if one == name)
 
 
-def _buckets(found: dict[tuple[str, str], float], name: str) -> dict[str, int]:
-    """Over all labels, by upper edge."""
+def _buckets(found: dict[tuple[str, str], float], name: str, routes: str = "") -> dict[str, int]:
+    """Over all labels, by upper edge. routes: how a route must begin to count, if it is of requests."""
     total: dict[str, int] = {}
     for (one, labels), value in found.items():
         if one == name:
-            edge = dict(_LABEL.findall(labels))["le"]
-            total[edge] = total.get(edge, 0) + int(value)
+            told = dict(_LABEL.findall(labels))
+            if told.get("route", "").startswith(routes):
+                total[told["le"]] = total.get(told["le"], 0) + int(value)
     return total
 
 

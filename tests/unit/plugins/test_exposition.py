@@ -16,8 +16,12 @@ extraction_chunks_total{{result="failed"}} 1.0
 extraction_chunks_total{{result="given_back"}} 7.0
 http_request_duration_seconds_bucket{{le="0.05",method="GET",route="/api/v1/configs/{{id}}",status="200"}} 3.0
 http_request_duration_seconds_bucket{{le="+Inf",method="GET",route="/api/v1/configs/{{id}}",status="200"}} 4.0
-http_request_duration_seconds_bucket{{le="0.05",method="PUT",route="/x",status="409"}} 0.0
-http_request_duration_seconds_bucket{{le="+Inf",method="PUT",route="/x",status="409"}} 2.0
+http_request_duration_seconds_bucket{{le="0.05",method="PUT",route="/api/v1/x",status="409"}} 0.0
+http_request_duration_seconds_bucket{{le="+Inf",method="PUT",route="/api/v1/x",status="409"}} 2.0
+http_request_duration_seconds_bucket{{le="0.05",method="GET",route="/metrics",status="200"}} 100.0
+http_request_duration_seconds_bucket{{le="+Inf",method="GET",route="/metrics",status="200"}} 100.0
+http_request_duration_seconds_bucket{{le="+Inf",method="GET",route="/readiness",status="503"}} 100.0
+http_request_duration_seconds_bucket{{le="+Inf",method="GET",route="unmatched",status="404"}} 100.0
 extraction_query_duration_seconds_bucket{{le="+Inf",query="list"}} 1e+01
 hikari_pool_active_connections{{pool="store"}} 2.0
 hikari_pool_active_connections{{pool="lanes-store"}} 4.0
@@ -40,6 +44,15 @@ def test_figures_are_summed_over_labels() -> None:
     assert seen.queries == {"+Inf": 10}
     assert seen.pool_use == 0.25
     assert seen.round_trips == {"shop.example:5432/shop": 0.002}
+
+
+def test_a_host_whose_api_nobody_asks_has_no_latency_of_its_scrapes() -> None:
+    text = "\n".join(line for line in metrics().splitlines() if "/api/" not in line)
+    seen = figures(text)
+    assert seen.requests == {}
+    made = sample(seen, figures(text))
+    assert made is not None
+    assert made["requests"] == {}
 
 
 def test_another_program_is_refused() -> None:
