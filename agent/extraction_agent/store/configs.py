@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import psycopg
 from psycopg.types.json import Jsonb
 
 from extraction_agent import errors, model
@@ -116,9 +117,20 @@ class Configs(Audit, Epochs):
             )
 
     def create_typed_table(self, config: Config, columns: tuple[model.Column, ...]) -> str:
-        """The config's typed table, made or widened. Raises UsageError if a column's type has changed."""
-        with self._errors():
-            return typed.prepare(self.connection, config.name, columns)
+        """The config's typed table, made or widened.
+
+        Raises UsageError if a column's type has changed, Conflict if one is new while somebody reads the table.
+        """
+        try:
+            with self._errors():
+                return typed.prepare(self.connection, config.name, columns)
+        except errors.StoreUnavailable as failed:
+            if not isinstance(failed.__cause__, psycopg.errors.LockNotAvailable):
+                raise
+            raise errors.Conflict(
+                f"The typed table of config {config.name} is being read or indexed; a new column of the source waits "
+                "until that has ended, or it would hold up every other reader. Try again then."
+            ) from failed
 
     def watermark(self, config_id: int) -> dict[str, Any] | None:
         """Where the config's incremental runs have got to."""

@@ -18,7 +18,8 @@ _DIGEST = 12  # hexadecimal digits
 def prepare(connection: Connection, name: str, columns: tuple[Column, ...]) -> str:
     """Make the table, or add columns that are new at the source. Returns its quoted name.
 
-    Raises UsageError if a column has another type than the records kept so far.
+    Raises UsageError if a column has another type than the records kept so far; psycopg.errors.LockNotAvailable if a
+    column is new and somebody reads the table.
     """
     table = table_of(name)
     text = table.as_string(connection)
@@ -27,27 +28,46 @@ def prepare(connection: Connection, name: str, columns: tuple[Column, ...]) -> s
         raise errors.UsageError(
             f"Column {taken[0]} of the source has the name of one of ours: leave it out with --exclude, or use json."
         )
-    have = dict(connection.execute(sql.load(_QUERIES, "typed_columns"), {"table": text}).fetchall())
+    have = _columns(connection, text)
+    for column in columns if have else ():
+        if have.get(column.name, column.sent_as) != column.sent_as:
+            raise errors.UsageError(
+                f"Column {column.name} is {column.sent_as} at the source and {have[column.name]} in {text}, which "
+                "earlier extractions filled. Extract under another --name, or use --format json."
+            )
     try:
         if not have:
-            listed = q.SQL(", ").join(_declared(column) for column in columns)
+            listed = q.SQL(", ").join(_declared(column.name, column.sent_as) for column in columns)
             connection.execute(q.SQL(sql.load(_QUERIES, "create_typed_table")).format(table=table, columns=listed))
-        for column in columns if have else ():
-            if column.name not in have:
-                connection.execute(
-                    q.SQL(sql.load(_QUERIES, "add_typed_column")).format(table=table, column=_declared(column))
-                )
-            elif have[column.name] != column.sent_as:
-                raise errors.UsageError(
-                    f"Column {column.name} is {column.sent_as} at the source and {have[column.name]} in {text}, which "
-                    "earlier extractions filled. Extract under another --name, or use --format json."
-                )
+        else:
+            new = {column.name: column.sent_as for column in columns if column.name not in have}
+            _add_between_readers(connection, table, new)
     except (psycopg.errors.UndefinedObject, psycopg.errors.InvalidParameterValue) as error:  # a type, or its modifier
         raise errors.UsageError(
             f"The store does not know a type of the source ({error.diag.message_primary}): it is an older PostgreSQL. "
             "Leave the column out with --exclude, or use --format json."
         ) from error
     return text
+
+
+def _add_between_readers(connection: Connection, table: q.Composable, new: dict[str, str]) -> None:
+    """A new column that waits for a reader lets no other in: so it does not wait for long."""
+    if new:
+        connection.execute(sql.load(_QUERIES, "short_waits"))
+        _add(connection, table, new)  # the first has to wait for the table, the others find it locked
+        connection.execute(sql.load(_QUERIES, "usual_waits"))
+
+
+def _add(connection: Connection, table: q.Composable, columns: dict[str, str]) -> None:
+    for name, type_ in columns.items():
+        connection.execute(
+            q.SQL(sql.load(_QUERIES, "add_typed_column")).format(table=table, column=_declared(name, type_))
+        )
+
+
+def _columns(connection: Connection, table: str) -> dict[str, str]:
+    """Types by name. Empty: there is no such table."""
+    return dict(connection.execute(sql.load(_QUERIES, "typed_columns"), {"table": table}).fetchall())
 
 
 def table_of(name: str) -> q.Identifier:
@@ -64,5 +84,5 @@ def _fitting(name: str) -> str:
     return f"{whole[: _LONGEST_NAME - _DIGEST - 1].decode(errors='ignore')}_{digest}"
 
 
-def _declared(column: Column) -> q.Composable:
-    return q.SQL("{} {}").format(q.Identifier(column.name), sql.trusted(column.sent_as))
+def _declared(name: str, type_: str) -> q.Composable:
+    return q.SQL("{} {}").format(q.Identifier(name), sql.trusted(type_))
