@@ -4,6 +4,7 @@ import psycopg
 from psycopg import sql as q
 
 from extraction_agent import deadlines, errors, model, sql
+from extraction_agent.store import typed
 from extraction_agent.store.extractions import Extractions
 
 _TRIES = 3  # of a cancellation, some seconds each
@@ -13,7 +14,7 @@ class Endings(Extractions):
     """The ends of extractions: each is one transaction under the extraction's row lock."""
 
     def finish(self, extraction_id: int) -> bool:
-        """Index and attach the part, move the watermark, and call it succeeded, if every chunk is done.
+        """Widen, index and attach the part, move the watermark, and call it succeeded, if every chunk is done.
 
         One transaction under the extraction's row lock, so nobody ever sees part of an extraction.
         """
@@ -28,6 +29,8 @@ class Endings(Extractions):
             if extraction.part is not None and not extraction.attached:
                 part, target = sql.trusted(extraction.part), sql.trusted(extraction.target)
                 self._compose("lock_target", target=target)
+                with self._errors():
+                    typed.widen(self.connection, part, target)
                 self._run("index_memory")
                 for unique, definition in self._run("part_indexes", target=extraction.target).fetchall():
                     self._compose(

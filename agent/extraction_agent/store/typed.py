@@ -50,6 +50,12 @@ def prepare(connection: Connection, name: str, columns: tuple[Column, ...]) -> s
     return text
 
 
+def widen(connection: Connection, part: q.Composable, target: q.Composable) -> None:
+    """Give a part the columns that its table was given since it was made: without them it could not be attached."""
+    have, wanted = (_columns(connection, table.as_string(connection)) for table in (part, target))
+    _add(connection, part, {name: type_ for name, type_ in wanted.items() if name not in have})
+
+
 def _add_between_readers(connection: Connection, table: q.Composable, new: dict[str, str]) -> None:
     """A new column that waits for a reader lets no other in: so it does not wait for long."""
     if new:

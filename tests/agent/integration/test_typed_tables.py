@@ -1,4 +1,4 @@
-"""A typed table that gets a new column while somebody reads it."""
+"""A typed table that gets a new column: while somebody reads it, and while an extraction made before is unfinished."""
 
 import time
 from collections.abc import Callable
@@ -9,15 +9,18 @@ import psycopg
 import pytest
 from psycopg import sql as q
 
+from agent.faults.harness import run
 from extraction_agent import errors
-from extraction_agent.model import Column, Definition, Format
-from extraction_agent.pipeline.start import Started, start_saved
+from extraction_agent.model import Column, Definition, Format, Status
+from extraction_agent.pipeline import commit
+from extraction_agent.pipeline.start import Started, start, start_saved
 from extraction_agent.profiles import Settings
 from extraction_agent.schedules import Scheduler
 from extraction_agent.sources import open_source
 from extraction_agent.sources.protocol import Snapshot
 from extraction_agent.store.schedules import Missed, Outcome
 from extraction_agent.store.store import Config, Store
+from extraction_agent.waiting import Stop
 from support import Database, extract
 
 _LARGE = Definition(table="item", format=Format.TYPED, chunk_rows=100)
@@ -91,3 +94,35 @@ def test_a_schedule_puts_off_what_needs_a_column_that_has_to_wait(source: Databa
         assert (firing.outcome, firing.due_at) == (Outcome.STARTED, _NOON)
     for _, snapshot, _ in held:
         snapshot.close()
+
+
+def test_a_part_made_before_a_column_is_resumed(source: Database, store: Database) -> None:
+    """Its table has the column by now, and nothing is attached to it that lacks one."""
+    failed = _begin_and_fail(source, store)
+    source.run("ALTER TABLE item ADD COLUMN name varchar(9) DEFAULT 'new'")
+    later = extract(source.url, store, _LARGE)
+    columns = "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%(table)s) AND attname = 'name'"
+    assert store.rows(columns, {"table": "extraction_typed.test"}) == [("name",)]
+    assert store.rows(columns, {"table": f"extraction_parts.e{failed}"}) == [], "it has what it was to lack"
+    done = run("resume", str(failed), "--store", store.url)
+    assert done.returncode == 0, done.stderr
+    rows = store.rows(
+        "SELECT _extraction_id, count(*), sum(id), count(name) FROM extraction_typed.test GROUP BY 1 ORDER BY 1"
+    )
+    assert rows == [(failed, 500, 125250, 0), (later, 500, 125250, 500)]
+
+
+def _begin_and_fail(source: Database, store: Database) -> int:
+    """An extraction of several chunks that fails after the first."""
+    with Store(store.url) as opened:
+        begun = start(opened, open_source(source.url), "test", source.url, None, _LARGE, Settings())
+        session, stop = open_source(source.url).session(None), Stop()
+        try:
+            extraction = opened.extraction(begun.extraction_id)
+            assert len(opened.chunks(extraction.id)) > 2
+            assert commit.copy_chunk(extraction, 0, session, opened, "test", stop) is not None
+            assert opened.end(extraction.id, Status.FAILED, "The source went away.")
+            return extraction.id
+        finally:
+            session.close()
+            stop.close()
