@@ -179,6 +179,15 @@ def test_a_host_whose_api_nobody_asks_holds_up_no_verdict(
     assert any(one.startswith("Not measured: ") for one in evidence.because) == (compared != {"canary", "neighbours"})
 
 
+def test_before_and_after_an_api_that_is_asked_on_the_canary_alone_is_unclear(tmp_path: Path) -> None:
+    samples = [
+        one if one.get("host", "h1") == "h1" else one | {"requests": {}} for one in Rollout(switched=False).samples()
+    ]
+    evidence = judged(tmp_path, samples, Gates(slots_at_most=720), Design.BEFORE_AFTER)
+    assert evidence.verdict is Verdict.INCONCLUSIVE
+    assert of(evidence, "canary", "p95").outcome == "unclear"  # or the time of day would be taken for an effect
+
+
 def test_of_several_canaries_those_that_are_asked_are_compared(tmp_path: Path) -> None:
     side = {one["slot"]: one for one in Rollout().samples() if one.get("host") == "h1"}
     samples = [
