@@ -69,12 +69,18 @@ def test_examples_are_found() -> None:
     assert required <= given
 
 
+def _called(task: dict[str, Any]) -> str:
+    imported: dict[str, Any] | None = task.get("ansible.builtin.import_role")
+    name: str = (imported or task["ansible.builtin.include_role"])["name"]
+    return name
+
+
 @pytest.mark.parametrize("name", ["site", "verify", "drift"])
 def test_playbooks_are_tables_of_contents(name: str) -> None:
     """Plays in the order of their numbers, which only name roles."""
     plays = yaml.safe_load((_ROOT / "playbooks" / f"{name}.yml").read_text(encoding="utf-8"))
     assert [play["name"][:5] for play in plays] == [f"({n}/{len(plays)})" for n in range(1, len(plays) + 1)]
     for play in plays:
-        called = play.get("roles") or [task["ansible.builtin.include_role"]["name"] for task in play["tasks"]]
+        called = play.get("roles") or [task[_called(task) for task in play["tasks"]]
         assert len(called) == 1
         assert called[0].removeprefix("jivs.extraction.") in _NAMES
