@@ -81,6 +81,6 @@ def test_playbooks_are_tables_of_contents(name: str) -> None:
     plays = yaml.safe_load((_ROOT / "playbooks" / f"{name}.yml").read_text(encoding="utf-8"))
     assert [play["name"][:5] for play in plays] == [f"({n}/{len(plays)})" for n in range(1, len(plays) + 1)]
     for play in plays:
-        called = play.get("roles") or [task[_called(task) for task in play["tasks"]]
+        called = play.get("roles") or [_called(task) for task in play["tasks"]]
         assert len(called) == 1
         assert called[0].removeprefix("jivs.extraction.") in _NAMES
