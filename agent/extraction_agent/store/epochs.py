@@ -30,6 +30,9 @@ class Epochs(StoreConnection):
     def settle_cache_epoch(self, epoch: Epoch) -> None:
         self._run("settle_cache_epoch", epoch=epoch.id)
 
-    def suspend_cache(self) -> bool:
-        """Let no cache be valid, for a change made where none can be reached; in its transaction. False: none was."""
-        return self._run("suspend_cache").rowcount == 1
+    def suspend_cache(self) -> None:
+        """Let no cache be valid, nor become so before the end of the transaction, which changes what it would hold.
+
+        For a change made where no cache can be reached.
+        """
+        self._run("suspend_cache")

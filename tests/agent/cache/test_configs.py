@@ -1,7 +1,7 @@
 """The cache of configs, call by call: what is evicted stays evicted, whatever happens to Redis meanwhile."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -29,27 +29,6 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deadlines, "CACHE_LEASE", 0.4)
 
 
-@pytest.fixture
-def stores(store: Database) -> Iterator[Stores]:
-    opened = Stores(store.url)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def agent(stores: Stores) -> Iterator[Callable[[Place], Configs]]:
-    """Makes caches, as agents of one fleet have them."""
-    made: list[Configs] = []
-
-    def make(place: Place) -> Configs:
-        made.append(Configs(stores.open, place, profiles.Cache()))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.close()
-
-
 def _count(counter: str) -> float:
     value = metrics.REGISTRY.get_sample_value(f"extraction_cache_{counter}_total", {"cache": NAME})
     return value or 0.0
@@ -66,14 +45,6 @@ def _until_cached(configs: Configs, config_id: int, seconds: float = 15) -> None
     while not _hit(configs, config_id):
         assert time.monotonic() < deadline, "the cache does not come into use"
         time.sleep(0.02)
-
-
-@pytest.fixture(params=["redis", "local"])
-def place(request: pytest.FixtureRequest) -> Place:
-    if request.param == "local":
-        return Local()
-    server: RedisServer = request.getfixturevalue("redis_server")
-    return Redis(server.url)
 
 
 def test_read_through_and_evicted(stores: Stores, agent: Callable[[Place], Configs], place: Place) -> None:
