@@ -83,7 +83,7 @@ class Agent:
         self._reaper = Reaper(self._app, extraction_id, self._jobs)
 
     def hold(self, extraction_id: int, snapshot: Snapshot, longest: float) -> None:
-        """Hold a snapshot until its extraction ends, at most `longest` seconds."""
+        """Hold a snapshot until the last chunk of its extraction is done, at most `longest` seconds."""
         self._keeper.hold(extraction_id, snapshot, longest)
 
     def resize(self, chunks_in_flight: int) -> None:

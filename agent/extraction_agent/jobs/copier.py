@@ -59,7 +59,7 @@ class Copier:
             return True
         try:
             with ended_by(self._control.stop), of_this_agent.busy(_expected(extraction.plan)), waits.counted():
-                return self._copy_in_lane(extraction, chunk_no)
+                return self._copy_in_lane(extraction, chunk_no) and self._finish(extraction)
         except errors.Fenced as fenced:
             log.info("%s", fenced)
             metrics.CHUNKS.labels("fenced").inc()
@@ -68,8 +68,8 @@ class Copier:
         except errors.SnapshotLost as lost:
             metrics.error(lost)
             metrics.CHUNKS.labels("given_back").inc()
-            self._renew(extraction)
-            raise queue.Again from lost
+            if self._renew(extraction):
+                raise queue.Again from lost
         except errors.Cancelled as cancelled:
             metrics.CHUNKS.labels("given_back").inc()
             self._give_back(extraction_id, chunk_no, None)
@@ -83,6 +83,7 @@ class Copier:
         return True
 
     def _copy_in_lane(self, extraction: Extraction, chunk_no: int) -> bool:
+        """Returns whether nothing is left to be copied."""
         if self._guards is None:
             return self._copy_at(extraction, chunk_no, None)
         with self._guards.copying(self._lanes.source(extraction), self._control.stop) as pace:
@@ -109,7 +110,15 @@ class Copier:
         if copied is None:
             return False
         metrics.CHUNKS.labels("done").inc()
-        return extraction.part is None or self._control.finish(lane.store, extraction.id)
+        return extraction.part is None or not lane.store.needs_source(extraction.id)
+
+    def _finish(self, extraction: Extraction) -> bool:
+        """Every chunk is done. To index takes long: no lane is kept for that, nor the room of one at the source."""
+        if extraction.part is None:  # it has ended with its one chunk
+            return True
+        self._lanes.forget(extraction.id)
+        with self._control.open() as store:
+            return self._control.finish(store, extraction.id)
 
     def _failed(self, extraction: Extraction, chunk_no: int, error: errors.ExtractionError) -> None:
         """Try again, or fail the extraction, whichever this error asks for."""
@@ -153,11 +162,17 @@ class Copier:
         except (errors.StoreUnavailable, errors.Cancelled):
             return 0  # the claim of the next attempt ends what is left of this one
 
-    def _renew(self, extraction: Extraction) -> None:
-        """Put another snapshot in the place of a lost one, and hold it; or fail the extraction."""
+    def _renew(self, extraction: Extraction) -> bool:
+        """Put another snapshot in the place of a lost one, and hold it; or fail the extraction.
+
+        False: the chunk needs none. Its extraction failed, or all is copied: this was a second job of a chunk that is
+        done, and the snapshot was not lost but let go.
+        """
         self._lanes.forget(extraction.id)
         try:
             with ended_by(self._control.stop), self._control.open() as store:
+                if not store.needs_source(extraction.id):
+                    return False
                 snapshot = renew(store, self._lanes.source(extraction), extraction)
         except errors.Cancelled as cancelled:
             raise queue.Again from cancelled
@@ -166,9 +181,10 @@ class Copier:
                 raise queue.Again(deadlines.POLL) from error
             message = f"The snapshot was lost and the extraction could not go on under another: {error}"
             self._control.fail(extraction.id, message)
-            return
+            return False
         if snapshot is not None:
             self._keeper.hold(extraction.id, snapshot, extraction.config.definition.snapshot_max_seconds)
+        return True
 
 
 def _expected(plan: Plan) -> int:

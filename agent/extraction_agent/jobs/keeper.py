@@ -1,6 +1,7 @@
 """What an agent holds at the source between two chunks, snapshots and idle lanes, and lets go of in time.
 
-Either keeps the source from cleaning up: so neither may outlive its extraction, whoever has ended that.
+Either keeps the source from cleaning up: so neither may outlive the extraction's last chunk, whoever has done that.
+To index and attach what was copied may take hours, and needs no source.
 """
 
 import threading
@@ -30,7 +31,7 @@ class Keeper:
         self._lock = threading.Lock()
 
     def hold(self, extraction_id: int, snapshot: Snapshot, longest: float) -> None:
-        """Hold a snapshot until its extraction ends, at most `longest` seconds."""
+        """Hold a snapshot until the last chunk of its extraction is done, at most `longest` seconds."""
         with self._lock:
             lost = self._held.pop(extraction_id, None)
             self._held[extraction_id] = _Held(snapshot, time.monotonic(), longest)
@@ -38,12 +39,12 @@ class Keeper:
             lost.snapshot.close()
 
     def keep(self) -> None:
-        """Let go of what belongs to an extraction that has ended, and of a snapshot that is lost or too old."""
+        """Let go of what no chunk needs any more, and of a snapshot that is lost or too old."""
         with self._lock:
             holding = dict(self._held)
         for extraction_id in holding.keys() | self._lanes.extractions():
             held = holding.get(extraction_id)
-            if self._runs(extraction_id) and (held is None or self._stands(extraction_id, held)):
+            if self._needed(extraction_id) and (held is None or self._stands(extraction_id, held)):
                 continue
             if held is not None:
                 held.snapshot.close()
@@ -52,9 +53,8 @@ class Keeper:
                         del self._held[extraction_id]
             self._lanes.forget(extraction_id)
 
-    def _runs(self, extraction_id: int) -> bool:
-        status = self._control.run(lambda store: store.status(extraction_id))
-        return status is not None and not status.final
+    def _needed(self, extraction_id: int) -> bool:
+        return self._control.run(lambda store: store.needs_source(extraction_id))
 
     def _stands(self, extraction_id: int, held: _Held) -> bool:
         """Whether a snapshot is alive and young enough; too old a one fails its extraction."""

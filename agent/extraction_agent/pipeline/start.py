@@ -1,6 +1,7 @@
 """Begins an extraction: plan, chunks, part and jobs in one transaction; and renews a snapshot that was lost."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -53,7 +54,8 @@ def _old_way(source: Source, planned: Planned) -> Planned:
     return Planned(planned.plan.model_copy(update=changes), [Chunk()], planned.notes, planned.explain)
 
 
-Also = Callable[[int], None]  # what is written in the transaction that records an extraction, given its number
+Lend = Callable[[], AbstractContextManager[Store]]
+Also = Callable[[Store, int], None]  # what is written in the transaction that records an extraction, given its number
 
 
 def start(
@@ -64,51 +66,60 @@ def start(
     secret: str | None,
     definition: Definition,
     settings: Settings,
-    also: Also | None = None,
 ) -> Started:
     """Plan and record an extraction of the config `name` with its jobs; the config is saved with it or not at all.
 
     source_url: as it is kept, without a password. Raises Conflict, UsageError, SourceError, StoreError.
     """
 
-    def save() -> Config:
+    def save(store: Store) -> Config:
         return store.save_config(name, source.kind, source_url, secret, definition, uncached=True)
 
-    started = _start(store, source, name, definition, settings, store.config(name), save, also)
+    known = store.config(name)
+    started = _start(lambda: nullcontext(store), source, name, definition, settings, known, save)
     outlast_suspension(store)
     return started
 
 
-def start_saved(store: Store, source: Source, config: Config, settings: Settings, also: Also | None = None) -> Started:
+def start_saved(store: Store, source: Source, config: Config, settings: Settings) -> Started:
     """The same of a config as it stands in the store. Raises Conflict, too, if it is another by the end of planning."""
+    return start_lent(lambda: nullcontext(store), source, config, settings)
 
-    def still() -> Config:
+
+def start_lent(lend: Lend, source: Source, config: Config, settings: Settings, also: Also | None = None) -> Started:
+    """The same, with a store that is borrowed before planning and again after it: the source may take minutes.
+
+    Raises what lend does, too.
+    """
+
+    def still(store: Store) -> Config:
         store.hold_config(config)
         return config
 
-    return _start(store, source, config.name, config.definition, settings, config, still, also)
+    return _start(lend, source, config.name, config.definition, settings, config, still, also)
 
 
 def _start(
-    store: Store,
+    lend: Lend,
     source: Source,
     name: str,
     definition: Definition,
     settings: Settings,
     known: Config | None,
-    settle: Callable[[], Config],
-    also: Also | None,
+    settle: Callable[[Store], Config],
+    also: Also | None = None,
 ) -> Started:
     """settle: gives the config, inside the transaction."""
     state = None
     if known is not None:
-        store.refuse_second(known)
-        state = store.watermark(known.id)
+        with lend() as store:
+            store.refuse_second(known)
+            state = store.watermark(known.id)
     planned = plan(source, definition, settings, state, name)
     snapshot = planned.snapshot
     try:
-        with store.transaction():
-            config = settle()
+        with lend() as store, store.transaction():
+            config = settle(store)
             target = "extraction_data"
             if definition.format is Format.TYPED:
                 target = store.create_typed_table(config, planned.plan.columns)
@@ -124,7 +135,7 @@ def _start(
             )
             store.refuse_stale(config, state)
             if also is not None:
-                also(extraction_id)
+                also(store, extraction_id)
     except BaseException:
         if snapshot is not None:
             snapshot.close()
@@ -133,7 +144,7 @@ def _start(
 
 
 def renew(store: Store, source: Source, extraction: Extraction) -> Snapshot | None:
-    """Replace a snapshot that is gone. None: somebody else has, or the extraction is over.
+    """Replace a snapshot that is gone. None: somebody else has, or no chunk needs one any more.
 
     Ranges of an unchanging key go on under the new snapshot, and the extraction says so. Ranges of blocks, a key
     that was only checked, and a watermark begin again: their meaning hangs on one snapshot.
@@ -143,6 +154,8 @@ def renew(store: Store, source: Source, extraction: Extraction) -> Snapshot | No
         with store.transaction():
             status, token = store.locked_snapshot(extraction.id)
             if status is not Status.RUNNING or token != extraction.snapshot:
+                return None
+            if not store.needs_source(extraction.id):  # all is copied: nothing may begin again
                 return None
             if extraction.plan.restart_on_lost_snapshot:
                 config = extraction.config

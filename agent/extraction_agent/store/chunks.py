@@ -67,6 +67,11 @@ class Chunks(StoreConnection):
         rows = self._run("orphaned_chunks", extraction_id=extraction_id, patience=deadlines.ORPHANED)
         return [(row[0], row[1]) for row in rows]
 
+    def needs_source(self, extraction_id: int) -> bool:
+        """Whether an extraction goes on and has a chunk that is not done: one that is being finished has none."""
+        row = self._one("needs_source", extraction_id=extraction_id)
+        return row == (True,)
+
     def complete(self, extraction_id: int | None) -> list[int]:
         """Running extractions whose chunks are all done."""
         return [row[0] for row in self._run("complete_extractions", extraction_id=extraction_id)]
