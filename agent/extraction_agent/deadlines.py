@@ -30,6 +30,7 @@ STORE_AWAY = 300.0  # how long a command waits for a store that is away before i
 SHUTDOWN = 3.0  # a worker that was asked to end
 
 THREAD_IDLE = 60.0  # after which a thread beyond the core that has nothing to do ends
+TURN = 10.0  # for a turn to plan an extraction, before a request is asked to come again
 POOL_CHECK = 2.0  # a pooled connection's answer that it lives; the end of a transaction left open
 POOL_RECONNECT = 4.0  # the longest pause between two attempts of a pool to open a connection
 POOL_ROUND = 1.0  # how often a pool looks for leaks, old connections and callers in need

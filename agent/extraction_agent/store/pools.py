@@ -46,6 +46,7 @@ class _Loan:
 
     place: str  # file:line
     since: float
+    longest: float  # s; held for longer, it may be a leak
     leaked: bool = False
 
 
@@ -94,9 +95,12 @@ class Pool:
         self._keeper.start()
 
     @contextlib.contextmanager
-    def store(self) -> Iterator[Store]:
-        """Lend a connection. Raises StoreUnavailable if none is to be had in time, or by the breaker."""
-        connection, loan = self._take(_taker())
+    def store(self, longest: float = 0.0) -> Iterator[Store]:
+        """Lend a connection. Raises StoreUnavailable if none is to be had in time, or by the breaker.
+
+        longest: s for which it is held on purpose, and is no leak.
+        """
+        connection, loan = self._take(_taker(), longest)
         try:
             yield Store.over(connection, self._url, self.where)
         finally:
@@ -138,7 +142,7 @@ class Pool:
 
     # Lending
 
-    def _take(self, place: str) -> tuple[Pooled, _Loan]:
+    def _take(self, place: str, longest: float) -> tuple[Pooled, _Loan]:
         begun = time.monotonic()
         loan: _Loan | None = None
         patience = self._settings.connection_timeout_seconds
@@ -148,7 +152,7 @@ class Pool:
             self._pending += 1
         try:
             connection = self._living(begun + patience)
-            loan = _Loan(place, time.monotonic())
+            loan = _Loan(place, time.monotonic(), longest)
         except psycopg_pool.PoolTimeout:
             with self._changed:
                 self._timeouts += 1
@@ -243,7 +247,7 @@ class Pool:
     def _note_leak(self, loan: _Loan, held: float) -> None:
         """Once a loan, by whoever is first to see it: the keeper, or its end."""
         with self._changed:
-            if loan.leaked or held <= self._settings.leak_seconds:
+            if loan.leaked or held <= max(self._settings.leak_seconds, loan.longest):
                 return
             loan.leaked = True
             self._leaks += 1

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from agent.api.served import PATIENCE, Served, begin, ended
+from extraction_agent import deadlines
 from extraction_agent.store import tokens
 from extraction_agent.store.store import Store
 from support import Database
@@ -180,13 +181,56 @@ def test_two_agents_asked_at_once_begin_one(store: Database, new_config: New, it
             token = two.token
             with ThreadPoolExecutor(2) as clients:
                 asked = [clients.submit(begin, served, number, "k", token) for served in (one, two)]
-                until(lambda: bool(one.context.starting and two.context.starting))
+                until(lambda: planned_at_once(items) == 2)  # so neither has found what the other begins
                 locked.rollback()
                 answers = [future.result() for future in asked]
             retried = [begin(served, number, "k", token) for served in (one, two)]
-    assert sorted(answer.status for answer in answers) in ([201, 201], [201, 409])
-    assert {(answer.status, answer.headers["Location"]) for answer in retried} == {(201, "/api/v1/extractions/1")}
+    [path] = {answer.headers.get("Location", answer.text) for answer in answers}  # the other's number is lost
+    assert {(answer.status, answer.headers["Location"]) for answer in [*answers, *retried]} == {(201, path)}
     assert store.value("SELECT count(*) FROM extractions") == 1
+
+
+def planned_at_once(source: Database) -> int:
+    """How many wait for a table that is locked."""
+    return int(
+        source.value(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+    )
+
+
+def test_planning_holds_no_connection_to_the_store(served: Served, new_config: New, items: Database) -> None:
+    number = config_of(served, new_config())
+    with psycopg.connect(items.url) as locked, ThreadPoolExecutor(1) as client:
+        locked.execute("LOCK TABLE item")
+        asked = client.submit(begin, served, number)
+        until(lambda: planned_at_once(items) == 1)
+        until(lambda: served.pool.stats().active == 0)
+        locked.rollback()
+        assert asked.result().status == 201
+
+
+def test_sources_that_stall_leave_threads_for_the_rest(
+    served: Served, new_config: New, items: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the four threads, two may plan; a third waits its turn, and is asked to come again when none comes."""
+    numbers = [config_of(served, new_config(f"config-{number}")) for number in range(6)]
+    assert begin(served, numbers[5], "begun").status == 201
+    with psycopg.connect(items.url) as locked, ThreadPoolExecutor(6) as clients:
+        locked.execute("LOCK TABLE item")
+        asked = [clients.submit(begin, served, number, f"key-{number}") for number in numbers[:4]]
+        until(lambda: planned_at_once(items) == 2)
+        until(lambda: served.threads.stats().active == 2)
+        assert len(served.context.starting) == 4
+        monkeypatch.setattr(deadlines, "TURN", 0.05)
+        refused = begin(served, numbers[4], "another")
+        assert (refused.status, refused.headers.get("Retry-After")) == (429, "1"), refused.text
+        assert "2 extractions being planned are under way already" in refused.detail
+        assert begin(served, numbers[5], "begun").status == 201, "what is begun already needs no turn"
+        assert served.ask("GET", "/api/v1/configs").status == 200
+        locked.rollback()
+        assert {one.result().status for one in asked} == {201}
+    assert begin(served, numbers[4], "another").status == 201
 
 
 def test_a_client_that_leaves_while_it_is_planned_finds_it_again(

@@ -280,6 +280,21 @@ def test_a_connection_held_too_long_is_told_once_with_its_place_and_counted(
     assert (pool.stats().leaks, figure("leaks_total", pool)) == (2, 2)
 
 
+def test_what_is_held_on_purpose_is_no_leak_until_it_is_held_for_longer(
+    store: Database, make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deadlines, "POOL_ROUND", 0.02)
+    pool = make_pool(store.url, leak_seconds=0.1)
+    with pool.store(3600):
+        with pool.store():
+            until(lambda: pool.stats().leaks == 1)
+        time.sleep(0.2)  # ten more looks
+        assert pool.stats().leaks == 1
+        with pool.store(0.2):
+            until(lambda: pool.stats().leaks == 2)
+    assert pool.stats().leaks == 2
+
+
 def test_old_and_unused_connections_are_closed_without_being_taken(
     store: Database, make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

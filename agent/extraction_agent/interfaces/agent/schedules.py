@@ -4,7 +4,9 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
+from extraction_agent import deadlines
 from extraction_agent.interfaces.agent.parts import Part, left
 from extraction_agent.pipeline.start import Started, start_saved
 from extraction_agent.profiles import Settings
@@ -33,8 +35,11 @@ class Schedules(Part):
         def begin(store: Store, config: Config) -> Started:
             return start_saved(store, open_source(config), config, settings())
 
+        def lend() -> AbstractContextManager[Store]:
+            return pool.store(deadlines.PLAN + deadlines.STATEMENT)  # its transaction lasts as long as planning does
+
         self._threads = threads
-        self._scheduler = Scheduler(pool.store, begin, hold, f"{socket.gethostname()}-{os.getpid()}")
+        self._scheduler = Scheduler(lend, begin, hold, f"{socket.gethostname()}-{os.getpid()}")
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> asyncio.Task[None] | None:

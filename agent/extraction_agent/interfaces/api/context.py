@@ -11,6 +11,7 @@ from extraction_agent.observe.recent import Entry
 from extraction_agent.profiles import Profile
 from extraction_agent.protect import guard
 from extraction_agent.protect.threads import Threads
+from extraction_agent.protect.turns import Turns
 from extraction_agent.sources.protocol import Snapshot, Source
 from extraction_agent.store import rows
 from extraction_agent.store.pools import Pool
@@ -40,6 +41,7 @@ class Context:
     recent: Callable[[], list[Entry]] = list  # what was logged as wrong, the latest last
     # Extractions being planned, by token and Idempotency-Key: a request that comes twice waits for the first.
     starting: dict[tuple[str, str], tuple[bytes, "asyncio.Task[int]"]] = field(default_factory=dict, init=False)
+    plans: Turns = field(init=False)
     pulse: Pulse = field(init=False)
 
     @property
@@ -49,3 +51,5 @@ class Context:
 
     def __post_init__(self) -> None:
         self.pulse = Pulse(self.store_url)
+        # Half the core threads: sources that stall hold up who plans, and nobody else.
+        self.plans = Turns("extractions being planned", lambda: max(self.threads.stats().core // 2, 1))

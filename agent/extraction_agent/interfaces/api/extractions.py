@@ -12,10 +12,10 @@ from extraction_agent.interfaces.api.problems import of_the_state
 from extraction_agent.interfaces.api.views import ExtractionPage, ExtractionView, Id, NewExtraction, Page
 from extraction_agent.model import Strict
 from extraction_agent.pipeline import ending
-from extraction_agent.pipeline.start import start_saved
+from extraction_agent.pipeline.start import start_lent
 from extraction_agent.sources import allowed
 from extraction_agent.store.store import Store
-from extraction_agent.store.tokens import Scope
+from extraction_agent.store.tokens import Scope, Token
 
 operations = Operations()
 
@@ -60,7 +60,7 @@ async def start_extraction(call: Call, headers: StartHeaders, body: NewExtractio
     mine = (call.token.id, headers.key)
     starting = call.context.starting
     if mine not in starting:
-        task = asyncio.create_task(call.context.threads.run(_start, call, headers.key, request, body.config_id))
+        task = asyncio.create_task(_start(call, headers.key, request, body.config_id))
         starting[mine] = (request, task)
 
         def over(done: "asyncio.Task[int]") -> None:
@@ -77,28 +77,41 @@ async def start_extraction(call: Call, headers: StartHeaders, body: NewExtractio
     return Answer(ExtractionView.of(summary), {"Location": f"/api/v1/extractions/{extraction_id}"})
 
 
-def _start(call: Call, key: str, request: bytes, config_id: int) -> int:
-    return call.in_thread(lambda store: _begin(store, call, key, request, config_id))
-
-
-def _begin(store: Store, call: Call, key: str, request: bytes, config_id: int) -> int:
-    """Plan and record, unless the key has begun one already; what is recorded and the key are one transaction."""
-    context, token = call.context, call.token
+async def _start(call: Call, key: str, request: bytes, config_id: int) -> int:
+    """Give the extraction that the key has begun, here or at another agent, or begin it."""
+    token = call.token
     assert token is not None
-    begun = store.extraction_begun(token.id, key, request)
-    if begun is not None:
-        return begun
-    config = store.config_of(config_id)
+
+    def begun(store: Store) -> int | None:
+        return store.extraction_begun(token.id, key, request)
+
+    known = await call.store(begun)
+    if known is not None:
+        return known
+    try:
+        async with call.context.plans.one():
+            return await call.context.threads.run(_begin, call, token, key, request, config_id)
+    except errors.Conflict:
+        known = await call.store(begun)  # perhaps with this very request, which another agent was planning too
+        if known is None:
+            raise
+        return known
+
+
+def _begin(call: Call, token: Token, key: str, request: bytes, config_id: int) -> int:
+    """Plan, without a connection to the store meanwhile, and record; extraction and key are one transaction."""
+    context = call.context
+    config = call.in_thread(lambda store: store.config_of(config_id))
     with of_the_state():
         allowed.check(config.source_url, context.config.sources)
         allowed.check_addresses(config.source_url)
         source = context.open_source(config)
-        started = start_saved(
-            store,
+        started = start_lent(
+            call.lend,
             source,
             config,
             context.profile.settings,
-            lambda extraction_id: store.keep_key(token.id, key, request, extraction_id),
+            lambda store, extraction_id: store.keep_key(token.id, key, request, extraction_id),
         )
     if started.snapshot is not None:
         context.hold(started.extraction_id, started.snapshot, config.definition.snapshot_max_seconds)

@@ -2,7 +2,8 @@
 
 import inspect
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -46,8 +47,14 @@ class Call:
 
     def in_thread(self, action: Callable[[Store], T]) -> T:
         """The same, from a thread."""
-        with self.context.pool.store() as store, store.acting(self.who, self.request_id):
+        with self.lend() as store:
             return action(store)
+
+    @contextmanager
+    def lend(self) -> Iterator[Store]:
+        """The same for more than one action."""
+        with self.context.pool.store() as store, store.acting(self.who, self.request_id):
+            yield store
 
 
 @dataclass(frozen=True, slots=True)
