@@ -184,6 +184,7 @@ class Plan(Strict):
     estimated_rows: int
     reason: str  # why this method, for --dry-run
     restart_on_lost_snapshot: bool = False
+    renewals: int = 0  # how often it did
     condition: str | None = None  # an incremental run's filter, in the source's SQL
     deduplicate: bool = False  # drop rows an earlier run took: its window's digests say which
 

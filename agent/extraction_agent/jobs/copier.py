@@ -45,17 +45,8 @@ class Copier:
             return self._copy(extraction_id, chunk_no)
 
     def _copy(self, extraction_id: int, chunk_no: int) -> bool:
-        try:
-            extraction = self._control.run(lambda store: store.extraction(extraction_id))
-        except errors.StoreUnavailable as error:
-            metrics.error(error)
-            raise queue.Again(deadlines.POLL) from error
-        except errors.UsageError:
-            return True  # pruned
-        except errors.Unreadable as error:
-            self._control.fail(extraction_id, str(error))
-            return True
-        if extraction.status is not Status.RUNNING:
+        extraction = self._running(extraction_id)
+        if extraction is None:
             return True
         try:
             with ended_by(self._control.stop), of_this_agent.busy(_expected(extraction.plan)), waits.counted():
@@ -81,6 +72,20 @@ class Copier:
             fault = errors.SourceUnavailable(f"a fault of this program, {type(error).__name__}: {error}.")
             self._failed(extraction, chunk_no, fault)
         return True
+
+    def _running(self, extraction_id: int) -> Extraction | None:
+        """None: it has ended, or ends here because nobody can read it."""
+        try:
+            extraction = self._control.run(lambda store: store.extraction(extraction_id))
+        except errors.StoreUnavailable as error:
+            metrics.error(error)
+            raise queue.Again(deadlines.POLL) from error
+        except errors.UsageError:
+            return None  # pruned
+        except errors.Unreadable as error:
+            self._control.fail(extraction_id, str(error))
+            return None
+        return extraction if extraction.status is Status.RUNNING else None
 
     def _copy_in_lane(self, extraction: Extraction, chunk_no: int) -> bool:
         """Returns whether nothing is left to be copied."""

@@ -13,6 +13,8 @@ from extraction_agent.profiles import Settings
 from extraction_agent.sources.protocol import Planned, Snapshot, Source
 from extraction_agent.store.store import Config, Extraction, Store
 
+MOST_RENEWALS = 5  # of an extraction that begins again each time
+
 
 @dataclass(frozen=True, slots=True)
 class Started:
@@ -148,6 +150,8 @@ def renew(store: Store, source: Source, extraction: Extraction) -> Snapshot | No
 
     Ranges of an unchanging key go on under the new snapshot, and the extraction says so. Ranges of blocks, a key
     that was only checked, and a watermark begin again: their meaning hangs on one snapshot.
+
+    Raises SourceError when that happened too often, and what planning and a new snapshot raise.
     """
     snapshot: Snapshot | None = None
     try:
@@ -158,13 +162,15 @@ def renew(store: Store, source: Source, extraction: Extraction) -> Snapshot | No
             if not store.needs_source(extraction.id):  # all is copied: nothing may begin again
                 return None
             if extraction.plan.restart_on_lost_snapshot:
+                renewals = extraction.plan.renewals + 1
+                _refuse_more(renewals, source, store, extraction)
                 config = extraction.config
                 settings = Settings.recorded(extraction.settings, f"The settings of extraction {extraction.id}")
                 planned = plan(source, config.definition, settings, store.watermark(config.id), config.name)
                 snapshot = planned.snapshot
                 store.replace_chunks(
                     extraction,
-                    planned.plan,
+                    planned.plan.model_copy(update={"renewals": renewals}),
                     planned.chunks,
                     snapshot.token if snapshot else None,
                     planned.watermark,
@@ -182,3 +188,18 @@ def renew(store: Store, source: Source, extraction: Extraction) -> Snapshot | No
             snapshot.close()
         raise
     return snapshot
+
+
+def _refuse_more(renewals: int, source: Source, store: Store, extraction: Extraction) -> None:
+    """What ends its snapshots again and again does not pass by itself. Raises SourceError."""
+    if renewals <= MOST_RENEWALS:
+        return
+    seconds = store.seconds_begun(extraction.id)
+    lasted = "" if seconds is None else f", the last {seconds:,.0f} s after its first chunk was begun"
+    raise errors.SourceError(
+        f"{source.where}: {renewals} snapshots in a row were lost{lasted}, and each time all began again. Something "
+        "there ends the session that holds them. On a standby, read from the primary instead, or set "
+        "hot_standby_feedback = on or a longer max_standby_streaming_delay; elsewhere look for what ends sessions that "
+        "are idle in a transaction. Or be done sooner: leave columns out, or give the table a primary key, whose "
+        "ranges go on under another snapshot."
+    )

@@ -178,5 +178,10 @@ class Extractions(Audit):
         self._run("take_in_hand", extraction_id=extraction_id)
         return model.Status(row[0]), row[1]
 
+    def seconds_begun(self, extraction_id: int) -> float | None:
+        """Since the first chunk of its present plan was begun; None: none was."""
+        row = self._one("seconds_begun", extraction_id=extraction_id)
+        return None if row is None else row[0]
+
     def change_snapshot(self, extraction_id: int, token: str, note: str) -> None:
         self._run("change_snapshot", extraction_id=extraction_id, snapshot=token, note=note)

@@ -1,4 +1,4 @@
-"""While an extraction whose chunks are all done is indexed, which may take hours, nothing of it stands at the source."""
+"""While an extraction whose chunks are all done is indexed, for hours maybe, nothing of it stands at the source."""
 
 from collections.abc import Iterator
 from contextlib import closing

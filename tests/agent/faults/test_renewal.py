@@ -10,7 +10,7 @@ from agent.faults.harness import until
 from agent.faults.worker import Worker
 from extraction_agent import deadlines, postgres
 from extraction_agent.model import Consistency, Definition, Format
-from extraction_agent.pipeline.start import start
+from extraction_agent.pipeline.start import MOST_RENEWALS, renew, start
 from extraction_agent.profiles import Settings
 from extraction_agent.sources import open_source
 from extraction_agent.store.store import Store
@@ -123,3 +123,26 @@ def test_a_stop_ends_a_renewal_that_waits(items: Database, store: Database) -> N
     assert store.rows("SELECT status, error FROM extractions") == [("running", None)]
     with Worker(store.url, items.url):
         assert _ends(store)[0] == "succeeded"
+
+
+def test_snapshots_that_are_lost_again_and_again_fail_it_and_say_what_to_do(items: Database, store: Database) -> None:
+    chunks = _begin_and_lose(items, store, BLOCKS)
+    store.run("UPDATE extractions SET plan = plan - 'renewals'")  # as one was written before they were counted
+    opened_source = open_source(items.url)
+    with Store(store.url) as opened:
+        for _ in range(MOST_RENEWALS):
+            snapshot = renew(opened, opened_source, opened.extraction(1))
+            assert snapshot is not None
+            snapshot.close()  # as the server does to its holder
+        assert store.value("SELECT min(chunk_no) FROM extraction_chunks") == MOST_RENEWALS * chunks
+        assert opened.claim(1, MOST_RENEWALS * chunks, "one that reads it") is not None
+        store.run("UPDATE extraction_chunks SET started_at = started_at - interval '90 s' WHERE state = 'running'")
+        with Worker(store.url, items.url):
+            status, error, _ = _ends(store)
+        assert status == "failed"
+        assert f"{MOST_RENEWALS + 1} snapshots in a row were lost, the last 9" in error
+        assert "hot_standby_feedback" in error
+        assert opened.reopen(1)
+    with Worker(store.url, items.url):
+        assert _ends(store)[:2] == ("succeeded", None)
+    assert store.value("SELECT count(DISTINCT id) FROM extraction_typed.test") == ROWS
