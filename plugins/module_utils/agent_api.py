@@ -53,8 +53,9 @@ class Agent:
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
         )
 
-    def metrics(self) -> str:
-        return self._ask("GET", "/metrics")
+    def metrics(self, seconds: float = ANSWER) -> str:
+        """seconds: how long it may be silent."""
+        return self._ask("GET", "/metrics", seconds=seconds)
 
     def tuning(self) -> dict[str, Any]:
         return self._json("GET", "/api/v1/tuning")
@@ -88,7 +89,7 @@ class Agent:
             raise AgentError(f"{self.url}{path} did not answer with a JSON object: is it an agent?")
         return said
 
-    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> str:
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None, seconds: float = ANSWER) -> str:
         request = urllib.request.Request(self.url + path, method=method)  # noqa: S310 - its scheme is the inventory's
         if self._token:
             request.add_header("Authorization", "Bearer " + self._token)
@@ -96,7 +97,7 @@ class Agent:
             request.data = json.dumps(body).encode()
             request.add_header("Content-Type", "application/json")
         try:
-            with self._opener.open(request, timeout=ANSWER) as answered:
+            with self._opener.open(request, timeout=seconds) as answered:
                 return answered.read().decode()
         except urllib.error.HTTPError as error:
             raise AgentError(f"{self.url} refuses {method} {path}: {_detail(error)}", error.code) from error

@@ -168,6 +168,7 @@ from ansible_collections.jivs.extraction.plugins.module_utils import agent_api, 
 from ansible_collections.jivs.extraction.plugins.module_utils.agent_api import Agent, AgentError
 from ansible_collections.jivs.extraction.plugins.module_utils.evidence import table
 
+PATIENCE = 2.0  # s at least that a look waits for a host: one that is cut off must not stretch everybody's slots
 JUDGED = (0, 1)  # exit statuses with which the judge has said something
 
 
@@ -198,8 +199,9 @@ class Fleet:
         list(self._pool.map(self._switch, names, [tried] * len(names)))
 
     def _figures(self, name: str) -> exposition.Figures | None:
+        patience = max(PATIENCE, self._params["slot_seconds"])
         try:
-            return exposition.figures(self._agents[name].metrics())
+            return exposition.figures(self._agents[name].metrics(patience))
         except AgentError:  # it is missing in this slot
             return None
         except ValueError as error:

@@ -30,6 +30,7 @@ def _buckets(value: Any) -> Any:
     return counted
 
 
+_STRETCH = 4  # of slots that still mix: with a host that is silent each takes up to 2 s more
 Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Buckets = Annotated[dict[float, Count], BeforeValidator(_buckets)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -162,7 +163,7 @@ class _Checks:
             raise errors.UsageError(
                 f"{where} is of rollout {sample.rollout}, {there} of rollout {first.rollout}: judge one at a time."
             )
-        if not 0.5 <= sample.seconds / first.seconds <= 2:
+        if not 1 / _STRETCH <= sample.seconds / first.seconds <= _STRETCH:
             raise errors.UsageError(
                 f"{where} is of a slot of {sample.seconds:g} s, {there} of one of {first.seconds:g} s: they do not mix."
             )

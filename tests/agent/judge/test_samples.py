@@ -61,6 +61,10 @@ def test_a_bad_line_is_named(tmp_path: Path, changes: dict[str, Any], told: str)
     assert f"{file} {told.replace('FILE', str(file))}" in str(refused.value)
 
 
+def test_slots_in_which_a_silent_host_was_waited_for_mix_with_the_others(tmp_path: Path) -> None:
+    assert len(read([write(tmp_path / "samples.jsonl", _changed(4, seconds=3.1))])) == len(GOOD)
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

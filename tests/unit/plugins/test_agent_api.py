@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -54,6 +55,13 @@ def test_a_refusal_is_what_the_agent_said(url: str) -> None:
     with pytest.raises(AgentError, match=r"refuses POST /api/v1/tuning/back: Token 3 is lower than 7") as refused:
         Agent(url).back(7, 3)
     assert refused.value.status == 409
+
+
+def test_a_silent_host_is_waited_for_no_longer_than_asked() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # connected to, and never answered
+        agent = Agent(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(AgentError, match="does not answer: timed out"):
+            agent.metrics(0.05)
 
 
 def test_nobody_there() -> None:
