@@ -69,7 +69,7 @@ def _play(fleet: Path, name: str, *options: str, **variables: Any) -> tuple[str,
         **os.environ, "FAKES": str(fleet), "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_COLLECTIONS_PATH": str(_ANSIBLE / "collections"),
     }  # fmt: skip
-    words = ["-i", fleet / "hosts.yml", "-e", json.dumps(given), f"jivs.extraction.{name}", *options]
+    words = ["-i", str(fleet / "hosts.yml"), "-e", json.dumps(given), f"jivs.extraction.{name}", *options]
     done = subprocess.run(
         [_ANSIBLE / "bin" / "ansible-playbook", *words],
         env=environment, cwd=fleet, capture_output=True, text=True, check=False,
