@@ -219,6 +219,7 @@ class Summary:
     error: str | None = None
     notes: list[str] = field(default_factory=list)
     watermark: dict[str, Any] | None = None
+    trouble: str | None = None  # of one that runs: what a chunk met that is tried again, and that may be over
 
     @property
     def rows_per_minute(self) -> float:
@@ -238,6 +239,7 @@ class Summary:
             "format": self.format.value,
             "created_at": self.created_at.isoformat(),
             "error": self.error,
+            "trouble": self.trouble,
             "notes": self.notes,
             "watermark": self.watermark,
         }

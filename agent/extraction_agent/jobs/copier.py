@@ -10,7 +10,7 @@ from extraction_agent.model import Plan, Status
 from extraction_agent.observe import logs, metrics
 from extraction_agent.observe.throughput import of_this_agent
 from extraction_agent.pipeline import commit, old_way
-from extraction_agent.pipeline.lanes import Lane, Lanes
+from extraction_agent.pipeline.lanes import Lane, Lanes, NotReached
 from extraction_agent.pipeline.start import renew
 from extraction_agent.protect.guard import Guard
 from extraction_agent.protect.guards import Guards, NoRoom
@@ -127,7 +127,10 @@ class Copier:
 
     def _failed(self, extraction: Extraction, chunk_no: int, error: errors.ExtractionError) -> None:
         """Try again, or fail the extraction, whichever this error asks for."""
-        self._put_off(extraction, error)
+        self._put_off(extraction, chunk_no, error)
+        if isinstance(error, NotReached):
+            self._not_reached(extraction, chunk_no, error)
+            return
         metrics.error(error)
         metrics.CHUNKS.labels("failed").inc()
         failures = self._give_back(extraction.id, chunk_no, str(error))
@@ -141,8 +144,8 @@ class Copier:
         chunk = self._control.run(lambda store: store.chunk(extraction.id, chunk_no))
         self._control.fail(extraction.id, f"Chunk {chunk_no} ({chunk.words}) failed{times}: {error}")
 
-    def _put_off(self, extraction: Extraction, error: errors.ExtractionError) -> None:
-        """A chunk that was not even begun, for want of room or a secret or by an open breaker, has not failed.
+    def _put_off(self, extraction: Extraction, chunk_no: int, error: errors.ExtractionError) -> None:
+        """A chunk that was not even begun, for want of room, a secret or the store, has not failed.
 
         This agent steps aside; another may take it at once.
         """
@@ -151,19 +154,37 @@ class Copier:
             self._step_aside(extraction.id, deadlines.ROOM, error.guard)
             raise queue.Again(deadlines.POLL) from error
         if isinstance(error, errors.NotHere):
-            log.warning("left to other agents: %s", error)
-            self._step_aside(extraction.id, deadlines.STALLED, None)
-            raise queue.Again(deadlines.ROOM) from error
-        if isinstance(error, errors.SourceUnavailable) and error.retry_after is not None:
-            self._step_aside(extraction.id, error.retry_after, None)
-            raise queue.Again(deadlines.ROOM) from error
+            self._leave(extraction, chunk_no, error, deadlines.STALLED)
         if isinstance(error, errors.StoreUnavailable) and error.retry_after is not None:
             raise queue.Again(error.retry_after) from error
 
-    def _give_back(self, extraction_id: int, chunk_no: int, error: str | None) -> int:
+    def _not_reached(self, extraction: Extraction, chunk_no: int, error: NotReached) -> None:
+        """Leave an extraction to agents that reach its source, and fail it if for long there was none."""
+        long = error.lasting >= deadlines.UNREACHED
+        if long and not self._control.run(lambda store: store.reached_lately(extraction.id)):
+            told = f"No agent reaches the source, this one did not for {error.lasting:.0f} s: {error}"
+            self._control.fail(extraction.id, told)
+            return
+        if error.asked:
+            metrics.error(error)
+            metrics.CHUNKS.labels("given_back").inc()
+        self._leave(extraction, chunk_no, error if error.asked else None, error.wait)
+
+    def _leave(self, extraction: Extraction, chunk_no: int, error: errors.SourceError | None, wait: float) -> None:
+        """To other agents, for a while. error: what is new about it. Raises Again."""
+        if error is not None:
+            log.warning("extraction %s is left to other agents: %s", extraction.id, error)
+            self._give_back(extraction.id, chunk_no, str(error), counted=False)
+        self._step_aside(extraction.id, wait, None)
+        raise queue.Again(deadlines.ROOM) from error
+
+    def _give_back(self, extraction_id: int, chunk_no: int, error: str | None, *, counted: bool = True) -> int:
         """Record the end of an attempt. Returns the chunk's failures; 0 while the store is away."""
+        agent = self._control.agent
         try:
-            return self._control.run(lambda store: store.release(extraction_id, chunk_no, self._control.agent, error))
+            return self._control.run(
+                lambda store: store.release(extraction_id, chunk_no, agent, error, counted=counted)
+            )
         except (errors.StoreUnavailable, errors.Cancelled):
             return 0  # the claim of the next attempt ends what is left of this one
 

@@ -1,10 +1,12 @@
 """A lane: one source session and one store connection, used by one thread at a time and kept for the next chunk."""
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
+from extraction_agent import deadlines, errors
 from extraction_agent.observe import metrics
 from extraction_agent.sources.protocol import Session, Source
 from extraction_agent.store.store import Extraction, Store
@@ -12,6 +14,18 @@ from extraction_agent.store.store import Extraction, Store
 Key = tuple[int, str | None]  # extraction, snapshot
 
 _STORE = "lanes-store"  # the label of the lanes' connections to the store; those to sources bear their kind's
+
+
+class NotReached(errors.SourceUnavailable):
+    """No session of a source can be opened from here. Says nothing of the chunk: another agent may reach the source."""
+
+    def __init__(self, message: str, lasting: float, wait: float, *, asked: bool) -> None:
+        """lasting: s, since it was first not reached. wait: s, after which another try makes sense.
+
+        asked: it was; False: not even that, for it was just now.
+        """
+        super().__init__(message, None if asked else wait)
+        self.lasting, self.wait, self.asked = lasting, wait, asked
 
 
 @dataclass(slots=True, eq=False)
@@ -50,21 +64,25 @@ class Lanes:
         self._breaker = breaker or (lambda _: nullcontext())
         self._idle: list[Lane] = []  # `width` at most, the longest idle first
         self._sources: dict[int, Source] = {}
+        self._unreached: dict[int, tuple[float, str]] = {}  # extractions: since when, and why
         self._lock = threading.Lock()
 
     def source(self, extraction: Extraction) -> Source:
-        """The extraction's source, checked once."""
+        """The extraction's source, checked once. Raises NotReached, and what opening it raises."""
         with self._lock:
             known = self._sources.get(extraction.id)
         if known is not None:
             return known
-        source = self._open_source(extraction)  # which may take a while: nobody waits for it
+        try:
+            source = self._open_source(extraction)  # which may take a while: nobody waits for it
+        except errors.SourceUnavailable as error:
+            raise self._not_reached(extraction.id, error) from error
         with self._lock:
             _tell_sizes(_of_sources(source.kind), self._width)
             return self._sources.setdefault(extraction.id, source)
 
     def take(self, extraction: Extraction) -> Lane:
-        """An idle lane of this extraction and snapshot, or a new one."""
+        """An idle lane of this extraction and snapshot, or a new one. Raises NotReached, SnapshotLost, StoreError."""
         key = (extraction.id, extraction.snapshot)
         with self._lock:
             closing = self._remove(lambda idle: idle.key[0] == key[0] and idle.key != key)
@@ -76,8 +94,7 @@ class Lanes:
             lane.count(active=1, idle=-1)
             return lane
         source = self.source(extraction)
-        with self._breaker(source):
-            session = source.session(extraction.snapshot)
+        session = self._session(source, extraction)
         try:
             lane = Lane(key, source.kind, session, self._open_store())
         except BaseException:
@@ -85,6 +102,31 @@ class Lanes:
             raise
         lane.count(active=1)
         return lane
+
+    def _session(self, source: Source, extraction: Extraction) -> Session:
+        try:
+            with self._breaker(source):
+                session = source.session(extraction.snapshot)
+        except errors.SnapshotLost:
+            raise
+        except errors.SourceError as error:  # a refused log-in too: a pg_hba.conf may let in other agents
+            raise self._not_reached(extraction.id, error) from error
+        with self._lock:
+            self._unreached.pop(extraction.id, None)
+        return session
+
+    def _not_reached(self, extraction_id: int, error: errors.SourceError) -> NotReached:
+        """A breaker that is open tells no reason: the one before it stands."""
+        wait = error.retry_after if isinstance(error, errors.SourceUnavailable) else None
+        now = time.monotonic()
+        with self._lock:
+            since, reason = self._unreached.get(extraction_id, (now, str(error)))
+            if wait is None:
+                reason = str(error)
+            self._unreached[extraction_id] = (since, reason)
+        if wait is not None:
+            return NotReached(reason, now - since, wait, asked=False)
+        return NotReached(reason, now - since, deadlines.POLL if error.transient else deadlines.STALLED, asked=True)
 
     def give_back(self, lane: Lane, *, failed: bool = False) -> None:
         """Keep a lane that is at rest, in the place of the longest idle one if there are too many; close another.
@@ -119,11 +161,13 @@ class Lanes:
     def extractions(self) -> set[int]:
         """Those that something is kept for."""
         with self._lock:
-            return {lane.key[0] for lane in self._idle} | self._sources.keys()
+            return {lane.key[0] for lane in self._idle} | self._sources.keys() | self._unreached.keys()
 
     def forget(self, extraction_id: int | None = None) -> None:
         """Close the idle lanes of an extraction, or all."""
         with self._lock:
+            for unreached in [k for k in self._unreached if extraction_id in (None, k)]:
+                del self._unreached[unreached]
             closing = self._remove(lambda idle: extraction_id in {None, idle.key[0]})
             for known in [k for k in self._sources if extraction_id in (None, k)]:
                 del self._sources[known]

@@ -39,14 +39,14 @@ class Chunks(StoreConnection):
         )
         return cursor.rowcount == 1
 
-    def release(self, extraction_id: int, chunk_no: int, agent: str, error: str | None) -> int:
-        """End an agent's attempt at a chunk. error: count it as a failure. Returns the failures so far."""
+    def release(self, extraction_id: int, chunk_no: int, agent: str, error: str | None, *, counted: bool = True) -> int:
+        """End an agent's attempt at a chunk. error: kept, and counted as a failure. Returns the failures so far."""
         row = self._one(
             "release_chunk",
             extraction_id=extraction_id,
             chunk_no=chunk_no,
             agent=agent,
-            failed=0 if error is None else 1,
+            failed=int(counted and error is not None),
             error=error,
         )
         return 0 if row is None else int(row[0])
@@ -70,6 +70,11 @@ class Chunks(StoreConnection):
     def needs_source(self, extraction_id: int) -> bool:
         """Whether an extraction goes on and has a chunk that is not done: one that is being finished has none."""
         row = self._one("needs_source", extraction_id=extraction_id)
+        return row == (True,)
+
+    def reached_lately(self, extraction_id: int) -> bool:
+        """Whether anybody is at a chunk of it, or has begun or done one lately."""
+        row = self._one("reached_lately", extraction_id=extraction_id, seconds=deadlines.REACHED_LATELY)
         return row == (True,)
 
     def complete(self, extraction_id: int | None) -> list[int]:

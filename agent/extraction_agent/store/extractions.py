@@ -148,7 +148,7 @@ class Extractions(Audit):
         return [
             model.Summary(
                 row[0], row[1], model.Status(row[2]), row[3], row[4], row[5], row[6], row[7], row[8],
-                model.Format(row[9]), row[10], row[11] or 0.0, row[12], row[13], row[14],
+                model.Format(row[9]), row[10], row[11] or 0.0, row[12], row[13], row[14], row[15],
             )
             for row in self._run(
                 "summaries", extraction_id=extraction_id, limit=limit, before=before, config_id=config_id

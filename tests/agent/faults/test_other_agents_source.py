@@ -2,21 +2,25 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, closing
+from typing import cast
 
 import pytest
 
+from agent.faults.gate import GATED, Gate
 from agent.faults.harness import Bench
 from extraction_agent import deadlines, errors
 from extraction_agent.jobs import Agent
 from extraction_agent.jobs.admission import Admission
+from extraction_agent.jobs.copier import MOST_FAILURES
 from extraction_agent.model import Definition, Status
 from extraction_agent.pipeline.start import start
 from extraction_agent.profiles import Settings
 from extraction_agent.protect.guards import Guards
 from extraction_agent.protect.threads import Threads
 from extraction_agent.sources import open_source
-from extraction_agent.sources.protocol import Source
+from extraction_agent.sources.protocol import Session, Source
 from extraction_agent.store import queue
 from extraction_agent.store.store import Extraction, Store
 
@@ -31,6 +35,28 @@ def _not_here(_: Extraction) -> Source:
 
 def _behind_an_open_breaker(_: Extraction) -> Source:
     raise errors.SourceUnavailable("the source is away.", retry_after=_HELD)
+
+
+class _Walled:
+    """A source that lets nobody in from here."""
+
+    def __init__(self, source: Source, error: type[errors.SourceError]) -> None:
+        self._source, self._error, self.refusals = source, error, 0
+
+    def session(self, _: str | None) -> Session:
+        self.refusals += 1
+        raise self._error("the firewall stands between.")
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._source, name)
+
+
+def _walled(bench: Bench, error: type[errors.SourceError]) -> tuple[_Walled, Callable[[Extraction], Source]]:
+    wall = _Walled(open_source(bench.source.url()), error)
+    return wall, lambda _: cast(Source, wall)  # it passes all else on
+
+
+_WALLS = [errors.SourceUnavailable, errors.SourceError]  # a firewall's, and a pg_hba.conf's
 
 
 @pytest.mark.parametrize("others", [_not_here, _behind_an_open_breaker])
@@ -69,6 +95,93 @@ def test_agents_that_cannot_reach_it_leave_it_to_the_one_that_can(bench: Bench, 
             return took
 
     assert asyncio.run(scene()) < _HELD - 1.5 - deadlines.POLL, "it had to wait until the others would have come again"
+
+
+def _agent(left: ExitStack, store_url: str, source_of: Callable[[Extraction], Source]) -> Agent:
+    guards = left.enter_context(Guards(store_url, _SETTINGS))
+    threads = left.enter_context(closing(Threads(2, 2, 0)))
+    return Agent(store_url, source_of, threads, 2, guards=guards)
+
+
+async def _until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _ALONE
+    while not true():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("error", _WALLS)
+def test_one_that_another_works_on_is_not_failed_by_those_that_cannot_reach_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, error: type[errors.SourceError]
+) -> None:
+    """However long it is at one chunk."""
+    for name in ("UNREACHED", "REACHED_LATELY", "STALLED"):
+        monkeypatch.setattr(deadlines, name, 0.5)
+    store_url = bench.store.url(bench.new_store())
+    able, (wall, walled) = open_source(bench.source.url()), _walled(bench, error)
+
+    async def scene(look: Store, left: ExitStack, gate: Gate) -> None:
+        agents = [_agent(left, store_url, lambda _: able)]
+        work = [asyncio.create_task(agents[0].run())]
+        await _until(lambda: look.summary(1).chunks_running == 2)  # all it does at once
+        for _ in range(3):
+            agents.append(_agent(left, store_url, walled))
+            work.append(asyncio.create_task(agents[-1].run()))
+        await _until(lambda: wall.refusals >= 20)
+        assert max(agent._lanes._unreached[1][0] for agent in agents[1:]) < time.monotonic() - deadlines.UNREACHED
+        assert (look.summary(1).status, look.summary(1).chunks_done) == (Status.RUNNING, 0)
+        gate.open()
+        await _until(lambda: look.summary(1).status.final)
+        assert (look.summary(1).status, look.summary(1).trouble) == (Status.SUCCEEDED, None)
+        assert {chunk.failures for chunk in look.chunks(1)} == {0}
+        for agent in agents:
+            agent.stop()
+        await asyncio.gather(*work)
+
+    with ExitStack() as left:
+        look = left.enter_context(Store(store_url))
+        gate = left.enter_context(Gate(bench))
+        start(look, able, "gated", bench.source.url(), None, Definition(table=GATED.table), _SETTINGS)
+        asyncio.run(scene(look, left, gate))
+
+
+@pytest.mark.parametrize("error", _WALLS)
+def test_one_that_no_agent_reaches_fails_in_the_end_and_tells_its_trouble_before(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, error: type[errors.SourceError]
+) -> None:
+    monkeypatch.setattr(deadlines, "STALLED", 0.5)
+    monkeypatch.setattr(deadlines, "SNAPSHOT_PING", 0.2)
+    store_url = bench.store.url(bench.new_store())
+    able, (wall, walled) = open_source(bench.source.url()), _walled(bench, error)
+
+    async def scene(look: Store, left: ExitStack) -> None:
+        agents = [_agent(left, store_url, walled) for _ in range(3)]
+        work = [asyncio.create_task(agent.run()) for agent in agents]
+        await _until(lambda: wall.refusals >= 3 * MOST_FAILURES)
+        told = look.summary(1)
+        assert (told.status, told.error, told.trouble) == (Status.RUNNING, None, "the firewall stands between.")
+        monkeypatch.setattr(deadlines, "UNREACHED", 0.5)
+        await _until(lambda: look.summary(1).status.final)
+        told = look.summary(1)
+        assert (told.status, told.trouble) == (Status.FAILED, None)
+        assert told.error is not None
+        assert told.error.startswith("No agent reaches the source")
+        assert told.error.endswith("the firewall stands between.")
+        await _until(lambda: not any(agent._lanes.extractions() for agent in agents))  # which would fail it at once
+        monkeypatch.setattr(deadlines, "UNREACHED", 90.0)
+        assert look.reopen(1)
+        agents.append(_agent(left, store_url, lambda _: able))
+        work.append(asyncio.create_task(agents[-1].run()))
+        await _until(lambda: look.summary(1).status.final)
+        assert look.summary(1).status is Status.SUCCEEDED
+        for agent in agents:
+            agent.stop()
+        await asyncio.gather(*work)
+
+    with ExitStack() as left:
+        look = left.enter_context(Store(store_url))
+        start(look, able, "keyed", bench.source.url(), None, Definition(table="keyed"), _SETTINGS)
+        asyncio.run(scene(look, left))
 
 
 def test_what_was_stepped_aside_from_is_fetched_again_after_its_time() -> None:

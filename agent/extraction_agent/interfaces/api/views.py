@@ -100,7 +100,10 @@ class ExtractionView(BaseModel):
     rows_per_minute: float
     format: Format
     created_at: datetime
-    error: str | None
+    error: str | None = Field(description="why it has failed")
+    trouble: str | None = Field(
+        description="while it runs: what a chunk met last that is not done yet; it is tried again, and this may be over"
+    )
     notes: list[str]
     watermark: dict[str, Any] | None
 
@@ -116,6 +119,7 @@ class ExtractionView(BaseModel):
                 "chunks_running": summary.chunks_running,
                 "estimated_rows": summary.estimated_rows,
                 "error": redacted(summary.error),
+                "trouble": redacted(summary.trouble),
             }
         )
 

@@ -43,6 +43,7 @@ def summary(found: Summary, *, json: bool) -> None:
             "seconds": f"{found.seconds:,.1f}",
             "rows/min": round(found.rows_per_minute),
             "error": found.error,
+            "trouble": found.trouble,
             "notes": found.notes,
         }
     )

@@ -31,7 +31,15 @@ class JsonLines(Shown):
         self._last: object = None
 
     def show(self, summary: Summary) -> None:
-        moved = (summary.status, summary.rows, summary.chunks, summary.chunks_done, summary.error, summary.notes)
+        moved = (
+            summary.status,
+            summary.rows,
+            summary.chunks,
+            summary.chunks_done,
+            summary.error,
+            summary.trouble,
+            summary.notes,
+        )
         if moved != self._last:
             self._last = moved
             output.as_json(summary.as_dict())

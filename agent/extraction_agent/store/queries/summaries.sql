@@ -1,4 +1,5 @@
--- Extractions with what their chunks add up to, newest first. What a cancelled one had copied is gone.
+-- Extractions with what their chunks add up to, newest first. What a cancelled one had copied is gone. Trouble is of one
+-- that runs: what its most often failed chunk met last.
 SELECT
     e.id, c.name, e.status,
     coalesce(k.rows, 0)::bigint AS rows,
@@ -8,7 +9,7 @@ SELECT
     e.plan ->> 'format' AS format,
     e.created_at,
     extract(epoch FROM coalesce(e.finished_at, clock_timestamp()) - e.started_at)::float8 AS seconds,
-    e.error, e.notes, e.watermark
+    e.error, e.notes, e.watermark, t.error AS trouble
 FROM extractions AS e
 JOIN extraction_configs AS c ON c.id = e.config_id
 CROSS JOIN LATERAL (
@@ -21,6 +22,13 @@ CROSS JOIN LATERAL (
     FROM extraction_chunks AS k
     WHERE k.extraction_id = e.id
 ) AS k
+LEFT JOIN LATERAL (
+    SELECT f.error
+    FROM extraction_chunks AS f
+    WHERE e.status = 'running' AND f.extraction_id = e.id AND f.state <> 'done' AND f.error IS NOT NULL
+    ORDER BY f.failures DESC, f.chunk_no
+    LIMIT 1
+) AS t ON true
 WHERE (%(extraction_id)s::bigint IS NULL OR e.id = %(extraction_id)s)
   AND (%(before)s::bigint IS NULL OR e.id < %(before)s)
   AND (%(config_id)s::bigint IS NULL OR e.config_id = %(config_id)s)
