@@ -10,7 +10,7 @@ import psycopg
 from psycopg.abc import PQGen, PQGenConn
 from psycopg.conninfo import conninfo_to_dict
 
-from extraction_agent import deadlines, errors, login, waiting, waits
+from extraction_agent import deadlines, errors, waiting, waits
 
 RV = TypeVar("RV")
 
@@ -25,7 +25,7 @@ _BACKEND = "SELECT pg_backend_pid()"
 # SQLSTATEs that may pass by themselves: connection, resources but a full disk, shutdown, conflict, locks.
 _TRANSIENT = ("08", "53", "57P", "40", "55P03")
 _DISK_FULL = "53100"
-# The same of a connection refused without a SQLSTATE, by libpq itself or by a pooler: waiting mends none of these.
+# The same of a connection that was refused, which libpq tells in words only: waiting mends none of these.
 _REFUSED = (
     "password authentication failed", "no password supplied", "does not exist", "no pg_hba.conf entry",
     "permission denied for database", "certificate verify failed", "server does not support SSL",
@@ -55,11 +55,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
 
     @classmethod
     def _connect_gen(cls, conninfo: str = "") -> PQGenConn[Self]:
-        return waiting.interruptible(cls._log_in(conninfo))
-
-    @classmethod
-    def _log_in(cls, conninfo: str) -> PQGenConn[Self]:
-        return cls((yield from login.connect(conninfo)))
+        return waiting.interruptible(super()._connect_gen(conninfo))
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
@@ -188,9 +184,6 @@ _CONNECT_ADVICE = (
     ("no answer within", "the server is stalled or the network drops its packets"),
 )
 _STATE_ADVICE = (
-    ("28P01", "check the user and the password"),
-    ("28", "check the user in the URL, and the server's pg_hba.conf"),
-    ("3D", "check the database and user names in the URL"),
     ("42501", "grant the role what is missing"),
     (_DISK_FULL, "free space there, then `extractctl resume` the extraction"),
     ("53300", "the server has no connection left; it is tried again"),
