@@ -143,6 +143,14 @@ def test_a_shorter_load_is_held_against_a_shorter_floor_and_is_told(tmp_path: Pa
     assert any("0.0667 of the user's time" in one.text for one in report.risks)
 
 
+def test_a_sixtieth_of_half_an_hour_is_half_a_minute(tmp_path: Path) -> None:
+    files = folders.whole()
+    for side in ("baseline", "optimized"):
+        files[f"testing/load/{side}-steady.json"] |= {"scale": 0.0166667, "seconds": 30}
+    (lasted,) = [part for part in made(tmp_path, files).lines[7].parts if part.what.startswith("for how long")]
+    assert (lasted.outcome, lasted.floor) == ("holds", "≥ 30 s")
+
+
 def test_every_load_is_shown_and_one_that_was_aborted_is_no_go(tmp_path: Path) -> None:
     files = folders.whole()
     spike = folders.load("optimized", 0.4, "spike", users=500, refused=900)

@@ -283,7 +283,9 @@ class _Criteria:
         scale: float = 1.0,
         unit: Unit | None = None,
     ) -> Part:
-        limit = round(getattr(self._run.scenario.floors, floor) * scale, 6)
+        limit = getattr(self._run.scenario.floors, floor)
+        if scale != 1:
+            limit = round(limit * scale, 2)  # k6 tells a sixtieth as 0.0166667: of half an hour, more than was asked of it
         given = floor in (self._run.raw[folder.SCENARIO].get("floors") or {})
         of = pointer(folder.SCENARIO, "floors", floor) if given else ""
         unit = unit or (after.unit if after else _UNITS.get(floor, ""))
