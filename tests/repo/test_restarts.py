@@ -67,10 +67,12 @@ def fleet(tmp_path: Path) -> Path:
 def _play(fleet: Path, *options: str, later: bool = True) -> tuple[str, list[str]]:
     """The role's last step and site.yml's play of restarts: what they say, and whom systemd was asked to (re)start."""
     plays = yaml.safe_load((_ROOT / "playbooks" / "site.yml").read_text(encoding="utf-8"))
-    at = next(number for number, play in enumerate(plays) if play["hosts"] == "extraction_agents_to_restart")
+    at = next(number for number, play in enumerate(plays) if play["hosts"].endswith("extraction_agents_to_restart"))
     assert plays[at - 1]["vars"] == {"extraction_agent_restarts_later": True}
     run = {"ansible.builtin.import_role": {"name": "jivs.extraction.agent", "tasks_from": "run"}}
-    first = {"hosts": "extraction_agents", "gather_facts": False, "tasks": [run]}
+    role = yaml.safe_load((_ROOT / "roles" / "agent" / "tasks" / "main.yml").read_text(encoding="utf-8"))
+    verified = {"ansible.builtin.debug": {"msg": "verified here"}, "when": role[-1]["when"]}
+    first = {"hosts": "extraction_agents", "gather_facts": False, "tasks": [run, verified]}
     playbook = fleet / "play.yml"
     playbook.write_text(
         yaml.safe_dump([{**first, "vars": {"extraction_agent_restarts_later": later}}, plays[at]]), encoding="utf-8"
@@ -102,6 +104,7 @@ def test_a_check_says_who_would_be_restarted(fleet: Path) -> None:
     assert said.count("PLAY [(4/6)") == 2, said  # one after the other
     recap = said.partition("PLAY RECAP")[2].splitlines()
     assert [line.split()[0] for line in recap if "changed=1" in line] == ["one", "two"], said
+    assert said.count("verified here") == 1, "who is to be restarted is verified afterwards"
     assert all("failed=0" in line for line in recap if "ok=" in line), said
 
 
