@@ -285,7 +285,7 @@ class _Criteria:
     ) -> Part:
         limit = getattr(self._run.scenario.floors, floor)
         if scale != 1:
-            limit = round(limit * scale, 2)  # k6 tells a sixtieth as 0.0166667: of half an hour, more than was asked of it
+            limit = round(limit * scale, 2)  # k6 says 0.0166667 for a sixtieth: of half an hour, too much
         given = floor in (self._run.raw[folder.SCENARIO].get("floors") or {})
         of = pointer(folder.SCENARIO, "floors", floor) if given else ""
         unit = unit or (after.unit if after else _UNITS.get(floor, ""))
