@@ -74,10 +74,14 @@ def test_what_may_pass_is_tried_again_until_it_does(source: Database, store: Dat
     process = begin(*_extract(source, store))
     until(lambda: store.rows("SELECT FROM extraction_chunks WHERE failures >= 2") != [])
     assert process.poll() is None
-    assert "the trap snaps" in str(store.value("SELECT error FROM extraction_chunks WHERE chunk_no = 3"))
+    told = json.loads(run("show", "1", "--store", store.url, "--json").stdout)
+    assert (told["status"], told["error"]) == ("running", None)
+    assert "the trap snaps" in told["trouble"]
+    assert "trouble" in run("show", "1", "--store", store.url).stdout
     _arm(source, "")
     _, told = process.communicate(timeout=60)
     assert process.returncode == 0, told
+    assert json.loads(run("show", "1", "--store", store.url, "--json").stdout)["trouble"] is None
     assert store.rows("SELECT count(*), count(DISTINCT data ->> 'id') FROM extraction_data") == [(5000, 5000)]
     assert store.rows("SELECT max(attempt) FROM extraction_chunks WHERE chunk_no <> 3") == [(1,)]
 
