@@ -13,6 +13,11 @@ from extraction_agent.store.connection import jsonb
 from extraction_agent.store.rows import Config, Extraction
 
 
+def _kept(plan: model.Plan) -> Jsonb:
+    """Without what is as usual: an agent of an older version reads a plan that uses nothing newer."""
+    return Jsonb(plan.model_dump(mode="json", exclude_defaults=True))
+
+
 class Extractions(Audit):
     """The rows of extractions, up to their end."""
 
@@ -32,7 +37,7 @@ class Extractions(Audit):
             row = self._one(
                 "insert_extraction",
                 config_id=config.id,
-                plan=Jsonb(plan.model_dump(mode="json")),
+                plan=_kept(plan),
                 profile=Jsonb(settings),
                 target=target,
                 snapshot=snapshot,
@@ -76,7 +81,7 @@ class Extractions(Audit):
         self._run(
             "change_plan",
             extraction_id=extraction.id,
-            plan=Jsonb(plan.model_dump(mode="json")),
+            plan=_kept(plan),
             snapshot=snapshot,
             watermark=jsonb(watermark),
             notes=notes,
