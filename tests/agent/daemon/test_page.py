@@ -107,6 +107,8 @@ def test_the_page_beside_an_extraction(
     assert first < all_ - 10
     browser.wait_for(f"{done} > {first} && {done} < {all_}")
     assert browser.value(f"{row}.querySelector('.state').textContent") == "▸ runningon this host"
+    store.run("UPDATE extraction_chunks SET error = 'the source was away' WHERE state = 'waiting'")
+    browser.wait_for(f"{row}.querySelector('.error').textContent === 'Tried again: the source was away'")
     browser.wait_for("document.getElementById('rate').textContent.replaceAll(',', '') > 0")
     browser.wait_for("new Set(document.querySelector('.stroke').getAttribute('d').match(/,[\\d.]+/g)).size > 1")
     grounds = set()

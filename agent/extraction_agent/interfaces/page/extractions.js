@@ -54,8 +54,9 @@ function fill(row, one, here) {
   ]);
   const running = one.chunks_running > 0 ? `, ${count(one.chunks_running)} in flight` : "";
   text(chunks, `${count(one.chunks_done)} of ${plural(one.chunks, "chunk")}${running}`);
-  text(error, one.error ?? "");
-  show(error, one.error !== null);
+  const wrong = one.error ?? (one.trouble === null ? "" : `Tried again: ${one.trouble}`);
+  text(error, wrong);
+  show(error, wrong !== "");
   text(records.children[0], count(one.rows));
   text(records.children[1], one.bytes > 0 ? bytes(one.bytes) : "");
   text(rate, count(one.rows_per_minute));
