@@ -2,6 +2,7 @@
 
 export const SHAPES = ["steady", "ramp", "spike", "stress"];
 const CLIMB = [400, 600, 800, 1000]; // users beyond the stress shape's 200, a minute each: where does it break?
+const JUMP = "6s"; // to a spike's height and back, at every scale: in a thirtieth it would be another spike
 const SHORTEST = 1000; // ms that k6 lets constant users last
 const END = "0s"; // a visit under way is left where it is, so that the length is what was asked for
 
@@ -20,9 +21,9 @@ export function shapeOf(otherwise) {
 export function scenariosOf(shape) {
   const judged = {
     steady: { executor: "constant-vus", vus: 100, duration: minutes(30), gracefulStop: END },
-    ramp: ramping(0, [10, 200]),
-    spike: ramping(100, [0.5, 100], [0.1, 500], [5, 500], [0.1, 100], [1, 100]),
-    stress: ramping(0, [2, 200], [10, 200]),
+    ramp: ramping(0, [minutes(10), 200]),
+    spike: ramping(100, [minutes(0.5), 100], [JUMP, 500], [minutes(5), 500], [JUMP, 100], [minutes(1), 100]),
+    stress: ramping(0, [minutes(2), 200], [minutes(10), 200]),
   }[shape];
   const step = Math.max(SHORTEST, milliseconds(1));
   const climb = beyondOf(shape).map((users, number) => [
@@ -64,7 +65,7 @@ function ramping(startVUs, ...stages) {
   return {
     executor: "ramping-vus",
     startVUs: startVUs,
-    stages: stages.map(([length, target]) => ({ duration: minutes(length), target: target })),
+    stages: stages.map(([length, target]) => ({ duration: length, target: target })),
     gracefulRampDown: END,
     gracefulStop: END,
   };

@@ -9,7 +9,7 @@ from extraction_agent import errors, postgres
 from extraction_agent.profiles import Settings, SourceGuard
 from extraction_agent.protect.breaker import Breaker, Breakers
 from extraction_agent.protect.guard import Guard, Stats
-from extraction_agent.protect.pace import Pace
+from extraction_agent.protect.pace import Pace, Share
 from extraction_agent.sources.postgresql_probe import Probe
 from extraction_agent.sources.protocol import Source
 from extraction_agent.waiting import Stop
@@ -30,9 +30,10 @@ class NoRoom(errors.ExtractionError):
 class Guards:
     """Safe for many threads."""
 
-    def __init__(self, store_url: str, settings: Settings) -> None:
+    def __init__(self, store_url: str, settings: Settings, *beside: Share) -> None:
+        """beside: whom relays make way for on this host, whatever their databases feel."""
         self.breakers = Breakers()
-        self._settings = settings
+        self._settings, self._beside = settings, beside
         self._lock = threading.Lock()
         self._sources: dict[str, Guard] = {}
         where = postgres.address(store_url, "store")
@@ -70,7 +71,7 @@ class Guards:
     def copying(self, source: Source, stop: Stop) -> Iterator[Pace | None]:
         """Around one chunk. Gives the pace of its relay. Raises NoRoom, Cancelled."""
         if not self._settings.source_guard.enabled:
-            yield None
+            yield Pace(stop, *self._beside) if self._beside else None
             return
         guard = self.of(source)
         if not guard.enter(stop):
@@ -79,7 +80,7 @@ class Guards:
             if not self._store.enter(stop):
                 raise NoRoom(self._store)
             try:
-                yield Pace(stop, guard, self._store)
+                yield Pace(stop, guard, self._store, *self._beside)
             finally:
                 self._store.leave()
         finally:

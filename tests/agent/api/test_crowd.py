@@ -6,7 +6,7 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
-from extraction_agent.interfaces.api.crowd import BEARABLE, FEW, Crowd
+from extraction_agent.interfaces.api.crowd import BEARABLE, FEW, LEAST, Crowd
 from extraction_agent.interfaces.api.problems import Refused
 
 
@@ -37,7 +37,9 @@ def test_a_crowd_on_a_late_loop_is_thinned_out() -> None:
             for _ in range(FEW):
                 others.enter_context(crowd.joined())
             assert _refused(crowd, 200) == 0, "the loop is in time"
+            assert crowd.share() == 1
             await _late(crowd)
+            assert LEAST <= crowd.share() < 1, "relays make way"
             assert 0 < _refused(crowd, 200) < 200, "some are refused, some served"
         assert crowd.size == 0
 
@@ -52,6 +54,7 @@ def test_a_few_are_served_however_late_the_loop_is() -> None:
                 others.enter_context(crowd.joined())
             await _late(crowd)
             assert _refused(crowd, 200) == 0
+            assert crowd.share() == 1
 
     asyncio.run(run())
 

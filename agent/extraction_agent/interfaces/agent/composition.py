@@ -26,6 +26,7 @@ from extraction_agent.interfaces.agent.schedules import Schedules
 from extraction_agent.interfaces.agent.tuning import Tuning
 from extraction_agent.interfaces.api.application import build
 from extraction_agent.interfaces.api.context import Context
+from extraction_agent.interfaces.api.crowd import Crowd
 from extraction_agent.interfaces.page import routes
 from extraction_agent.jobs import Agent
 from extraction_agent.observe.host import Host
@@ -64,7 +65,8 @@ def compose(loaded: Configuration) -> Composition:
     settings, store_url = configuration.profile.settings, configuration.store_url()
     place, close_place = _place(configuration)
     threads = Threads(settings.threads.core, settings.threads.maximum, settings.threads.queue)
-    guards = Guards(store_url, settings)
+    crowd = Crowd()
+    guards = Guards(store_url, settings, crowd)
     sources = Sources(configuration.reserved_secrets(), guards.breaker)
     pool = Pool(store_url, settings.pool, breaker=guards.store_breaker)
     configs = Configs(pool.store, place, settings.cache)
@@ -92,6 +94,7 @@ def compose(loaded: Configuration) -> Composition:
         unready=worker.unready,
         extractions=worker.extractions,
         guards=guards.stats,
+        crowd=crowd,
         recent=recent.entries,
         host=host,
     )

@@ -24,7 +24,6 @@ from extraction_agent.interfaces.api import (
 )
 from extraction_agent.interfaces.api.access import Directory
 from extraction_agent.interfaces.api.context import Context
-from extraction_agent.interfaces.api.crowd import Crowd
 from extraction_agent.interfaces.api.listener import ALWAYS, Connection
 from extraction_agent.interfaces.api.operations import Answer, Call, Operation, Operations
 from extraction_agent.observe import logs, metrics
@@ -52,19 +51,19 @@ Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def build(context: Context) -> web.Application:
     """The whole interface."""
     application = web.Application(middlewares=[_around])
-    directory, crowd = Directory(context), Crowd()
+    directory = Directory(context)
     for operation in OPERATIONS.listed:
-        application.router.add_route(operation.method, operation.path, _handle(operation, context, directory, crowd))
+        application.router.add_route(operation.method, operation.path, _handle(operation, context, directory))
     application.cleanup_ctx.append(health.watch(context))
     return application
 
 
-def _handle(operation: Operation, context: Context, directory: Directory, crowd: Crowd) -> Handle:
+def _handle(operation: Operation, context: Context, directory: Directory) -> Handle:
     async def handle(request: web.Request) -> web.StreamResponse:
         if operation.scope is None:
             return await serve(request, None)
         _refuse_spare(request)
-        with crowd.joined():
+        with context.crowd.joined():
             token = request[_bearer] = await directory.admit(request, operation.scope)
             return await serve(request, token)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from extraction_agent.cache.configs import Configs
 from extraction_agent.config import Config
+from extraction_agent.interfaces.api.crowd import Crowd
 from extraction_agent.interfaces.api.pulse import Pulse
 from extraction_agent.observe.recent import Entry
 from extraction_agent.profiles import Profile
@@ -41,6 +42,7 @@ class Context:
     recent: Callable[[], list[Entry]] = list  # what was logged as wrong, the latest last
     # Extractions being planned, by token and Idempotency-Key: a request that comes twice waits for the first.
     starting: dict[tuple[str, str], tuple[bytes, "asyncio.Task[int]"]] = field(default_factory=dict, init=False)
+    crowd: Crowd = field(default_factory=Crowd)
     plans: Turns = field(init=False)
     pulse: Pulse = field(init=False)
 

@@ -1,4 +1,5 @@
-"""How crowded the loop is. Beyond what it can carry some requests are told to come again: the others stay fast.
+"""How crowded the loop is. Then relays beside make way, and beyond what it can carry some requests are told to come
+again: the others stay fast.
 
 A bound on requests at once would not do: those that wait for a slow source cost the loop nothing. So the loop's own
 lateness is measured, as long as there are requests, and as many are refused as keep it near what is bearable.
@@ -15,6 +16,7 @@ from extraction_agent.interfaces.api.problems import Refused
 
 FEW = 32  # requests at once that are served however late the loop is: then something else keeps it
 BEARABLE = 0.02  # s that the loop may turn late; a request takes some three turns
+LEAST = 0.1  # of their time that relays work however crowded it is: an extraction goes on
 _TICK = 0.02  # s
 _KEPT = 0.7  # of the lateness felt before, from tick to tick
 
@@ -44,6 +46,10 @@ class Crowd:
             yield
         finally:
             self.size -= 1
+
+    def share(self) -> float:
+        """Of their time that relays of this host may work now: users wait for an answer, records for nobody."""
+        return max(BEARABLE / self.late, LEAST) if self.size >= FEW and self.late > BEARABLE else 1.0
 
     def _tick_again(self) -> None:
         asyncio.get_running_loop().call_later(_TICK, self._tick, time.monotonic() + _TICK)
