@@ -16,7 +16,7 @@ from extraction_agent.interfaces.api.problems import Refused
 
 FEW = 32  # requests at once that are served however late the loop is: then something else keeps it
 BEARABLE = 0.02  # s that the loop may turn late; a request takes some three turns
-LEAST = 0.1  # of their time that relays work however crowded it is: an extraction goes on
+LEAST = 0.02  # of their time that relays work while it is late: an extraction goes on
 _TICK = 0.02  # s
 _KEPT = 0.7  # of the lateness felt before, from tick to tick
 
@@ -49,7 +49,7 @@ class Crowd:
 
     def share(self) -> float:
         """Of their time that relays of this host may work now: users wait for an answer, records for nobody."""
-        return max(BEARABLE / self.late, LEAST) if self.size >= FEW and self.late > BEARABLE else 1.0
+        return LEAST if self.size >= FEW and self.late > BEARABLE else 1.0
 
     def _tick_again(self) -> None:
         asyncio.get_running_loop().call_later(_TICK, self._tick, time.monotonic() + _TICK)

@@ -6,6 +6,7 @@ all else is refused on them with 503. Beyond those, a connection is closed as it
 """
 
 import asyncio
+import itertools
 import logging
 import socket
 import ssl
@@ -24,7 +25,8 @@ log = logging.getLogger(__name__)
 
 ALWAYS = {"Server": "extraction-agent", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _OPEN_REQUESTS = 5.0  # s that requests under way are waited for at the end
-_BACKLOG = 128  # connections that the system keeps until they are taken
+_BACKLOG = 1024  # connections that the system keeps until they are taken: beyond, clients come again a second later
+_AT_ONCE = 16  # connections taken in one turn of the loop: a flood of them is no reason to answer nobody
 _AGAIN = 0.1  # s until the next try after one could not be taken, for want of files say
 
 
@@ -124,15 +126,16 @@ class Listener:
 
     async def _accept(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        while True:
+        for taken in itertools.count(1):
             try:
-                client, _ = await loop.sock_accept(listening)
+                client, _ = await loop.sock_accept(listening)  # waits, and lets the loop turn, only if there is none
             except OSError as error:
                 log.warning("a connection could not be taken: %s", error.strerror)
                 await asyncio.sleep(_AGAIN)
                 continue
             self._take(client)
-            await asyncio.sleep(0)  # a flood of them is no reason to answer nobody
+            if taken % _AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     def _take(self, client: socket.socket) -> None:
         limit, server = self._limit(), self._runner.server
