@@ -65,7 +65,7 @@ def run(number: int, records: int, seconds: float, memory: float, cpu: float = 0
     return {
         "round": number, "started_at": "2026-11-26T11:00:00Z", "records": records, "seconds": seconds,
         "records_per_minute": 60 * records / seconds, "agent_cpu_seconds": cpu + number / 100,
-        "source_cpu_seconds": 0.2 + number / 1000, "store_cpu_seconds": 0.4 + number / 1000,
+        "source_cpu_seconds": 4.0 + number / 50, "store_cpu_seconds": 8.0 + number / 50,
         "rss_peak_bytes": int(memory), "connections_most": 12, "pools": {"store": POOL},
         "samples": [sample(at, 0.01, 1.0 + 0.01 * math.sin(at)) for at in range(8)],
     }  # fmt: skip

@@ -51,6 +51,20 @@ def test_what_varies_too_much_is_inconclusive_and_says_how_many_rounds_would_do(
     assert report.verdict is Verdict.INCONCLUSIVE
 
 
+def test_of_a_server_that_hardly_works_hundredths_of_a_second_are_nobodys_concern(tmp_path: Path) -> None:
+    files = folders.whole()
+    for profile, seconds in (
+        ("baseline", (0.17, 0.19, 0.18, 0.24, 0.2)),
+        ("optimized", (0.25, 0.24, 0.26, 0.23, 0.27)),
+    ):
+        for run, took in zip(files["testing/resources.json"]["profiles"][profile]["runs"], seconds, strict=True):
+            run["source_cpu_seconds"] = took  # of a minute: 0.3 and 0.4 % of a core
+    source = _one(made(tmp_path, files).regressions, "CPU of the source")
+    assert source.change is not None
+    assert source.change > 0.2
+    assert (source.outcome, source.rule) == ("same", "rise ≤ 20 % of the least that counts, 0.05 cores")
+
+
 def test_one_round_tells_nothing(tmp_path: Path) -> None:
     files = folders.whole()
     for profile in files["testing/throughput.json"]["profiles"].values():
