@@ -25,7 +25,7 @@ class Folder:
     """runs/<YYYYMMDDTHHMMSSZ>-<slug>/."""
 
     def __init__(self, path: Path, scenario: Scenario) -> None:
-        self.path, self.scenario = path, scenario
+        self.path, self.scenario = path.absolute(), scenario  # which programs that run elsewhere are told, too
 
     @classmethod
     def create(cls, runs: Path, scenario: Scenario) -> "Folder":

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from workflow.folder import Folder
 from workflow_runs import NAME, ROOT, run, scenario
 
 _PAPER = {"planning": ["plan"], "design": ["indexes", "pool", "batch", "cache", "threads"], "operations": ["lessons"]}
@@ -110,6 +111,16 @@ def test_what_is_asked_wrongly_begins_nothing(tmp_path: Path, words: list[str], 
     assert ended.status == 2
     assert told in ended.told
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_that_is_named_from_where_one_is_has_the_same_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = run(tmp_path, "--scenario", scenario(tmp_path, {"operations": ["lessons"]}))
+    assert begun.folder is not None
+    monkeypatch.chdir(begun.folder.parent)
+    named = Path(begun.folder.name)
+    assert Folder.open(named).profile("optimized") == begun.folder / "profiles" / "optimized.yml"
 
 
 @pytest.mark.parametrize(
