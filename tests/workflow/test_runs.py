@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-
 from workflow.folder import Folder
+
 from workflow_runs import NAME, ROOT, run, scenario
 
 _PAPER = {"planning": ["plan"], "design": ["indexes", "pool", "batch", "cache", "threads"], "operations": ["lessons"]}
