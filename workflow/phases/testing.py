@@ -126,18 +126,30 @@ def _comparison_command(context: Context) -> list[str]:
 
 def _load(context: Context) -> Result:
     """Users on the new profile in every shape, and on the old one in the first, which the report compares."""
-    log, missed = context.folder.file("testing/load.log"), []
+    log, missed = context.folder.file("testing/load.log"), {}
     for profile, shape in _loads(context):
         seconds = MINUTES[shape] * 60 * context.scale + _AROUND
         done = commands.run(_load_command(context, profile, shape), log, seconds)
         if not _load_file(context, profile, shape).is_file():
             return failed(f"{profile} under the {shape} load was not measured: {done.last_words}", done.command)
         if done.status:
-            missed.append(f"{profile} {shape}")
+            missed[f"{profile} {shape}"] = unheld(_load_file(context, profile, shape))
         context.tell(f"    {profile} {shape}: {'not held' if done.status else 'held'} in {done.seconds:,.0f} s")
     held = ", ".join(f"{profile} {shape}" for profile, shape in _loads(context) if f"{profile} {shape}" not in missed)
-    told = f"held: {held or 'none'}; not held: {', '.join(missed) or 'none'}"
+    told = f"held: {held or 'none'}; not held: {', '.join(f'{name}{why}' for name, why in missed.items()) or 'none'}"
     return failed(told) if any(one.startswith(f"{context.scenario.after} ") for one in missed) else passed(told)
+
+
+def unheld(load: Path) -> str:
+    """The thresholds that k6 saw crossed, as it writes them, in parentheses; empty if it was something else."""
+    metrics = json.loads(load.read_text(encoding="utf-8"))["k6"]["metrics"]
+    crossed = [
+        f"{name.partition('{')[0]} {rule}"
+        for name, metric in metrics.items()
+        for rule, found in metric.get("thresholds", {}).items()
+        if not found["ok"]
+    ]
+    return f" ({', '.join(crossed)})" if crossed else ""
 
 
 def _loads(context: Context) -> list[tuple[str, str]]:
