@@ -1,24 +1,17 @@
 """Which installations of the program are removed: never the one that runs, nor the one that ran until now."""
 
 import json
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
+import plays
+
 _ROOT = Path(__file__).parents[2]
-_ANSIBLE = _ROOT / ".venv-ansible"
 _FOLDER = "/opt/extraction-agent.d/"
 
-pytestmark = [
-    pytest.mark.ci,
-    pytest.mark.skipif(
-        not (_ANSIBLE / "bin" / "ansible-playbook").exists() and not os.environ.get("CI"),
-        reason="make lint-collection makes Ansible",
-    ),
-]
+pytestmark = plays.needs_ansible
 
 
 @pytest.mark.parametrize(
@@ -50,10 +43,7 @@ def test_what_ran_until_now_stays(
     play = {"hosts": "localhost", "gather_facts": False, "vars": {**known, **last["vars"]}, "tasks": [show]}
     playbook = tmp_path / "play.yml"
     playbook.write_text(yaml.safe_dump([play]), encoding="utf-8")
-    done = subprocess.run(
-        [_ANSIBLE / "bin" / "ansible-playbook", playbook],
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1"}, cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = plays.play(tmp_path, playbook)
     said = done.stdout.partition("REMOVED ")[2].partition('"\n')[0].replace("\\", "")
     assert said, done.stdout + done.stderr
     assert json.loads(said) == [_FOLDER + name for name in removed]

@@ -1,15 +1,15 @@
 """Agents that run are restarted a few at a time, and one that does not come up ends it; those that do not run start."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
+import plays
+
 _ROOT = Path(__file__).parents[2]
-_ANSIBLE = _ROOT / ".venv-ansible"
 _HOSTS = ("one", "two", "three")
 # What systemd says of a host's agent; whatever it is asked to do is noted. On a broken host it does not come up.
 _SYSTEMCTL = """#!/bin/sh
@@ -31,13 +31,7 @@ _VARIABLES = {
     "extraction_agent_secrets": {"store": "x"},
 }
 
-pytestmark = [
-    pytest.mark.ci,
-    pytest.mark.skipif(
-        not (_ANSIBLE / "bin" / "ansible-playbook").exists() and not os.environ.get("CI"),
-        reason="make lint-collection makes Ansible",
-    ),
-]
+pytestmark = plays.needs_ansible
 
 
 def _program(path: Path, text: str) -> str:
@@ -66,24 +60,20 @@ def fleet(tmp_path: Path) -> Path:
 
 def _play(fleet: Path, *options: str, later: bool = True) -> tuple[str, list[str]]:
     """The role's last step and site.yml's play of restarts: what they say, and whom systemd was asked to (re)start."""
-    plays = yaml.safe_load((_ROOT / "playbooks" / "site.yml").read_text(encoding="utf-8"))
-    at = next(number for number, play in enumerate(plays) if play["hosts"].endswith("extraction_agents_to_restart"))
-    assert plays[at - 1]["vars"] == {"extraction_agent_restarts_later": True}
+    site = yaml.safe_load((_ROOT / "playbooks" / "site.yml").read_text(encoding="utf-8"))
+    at = next(number for number, one in enumerate(site) if one["hosts"].endswith("extraction_agents_to_restart"))
+    assert site[at - 1]["vars"] == {"extraction_agent_restarts_later": True}
     run = {"ansible.builtin.import_role": {"name": "jivs.extraction.agent", "tasks_from": "run"}}
     role = yaml.safe_load((_ROOT / "roles" / "agent" / "tasks" / "main.yml").read_text(encoding="utf-8"))
     verified = {"ansible.builtin.debug": {"msg": "verified here"}, "when": role[-1]["when"]}
     first = {"hosts": "extraction_agents", "gather_facts": False, "tasks": [run, verified]}
     playbook = fleet / "play.yml"
     playbook.write_text(
-        yaml.safe_dump([{**first, "vars": {"extraction_agent_restarts_later": later}}, plays[at]]), encoding="utf-8"
+        yaml.safe_dump([{**first, "vars": {"extraction_agent_restarts_later": later}}, site[at]]), encoding="utf-8"
     )
-    environment = {
-        **os.environ, "PATH": f"{fleet / 'bin'}:{os.environ['PATH']}", "FAKES": str(fleet), "ANSIBLE_NOCOLOR": "1",
-        "ANSIBLE_COLLECTIONS_PATH": str(_ANSIBLE / "collections"), "ANSIBLE_LOCALHOST_WARNING": "0",
-    }  # fmt: skip
-    done = subprocess.run(
-        [_ANSIBLE / "bin" / "ansible-playbook", "-i", fleet / "hosts.yml", playbook, *options],
-        env=environment, cwd=fleet, capture_output=True, text=True, check=False,
+    done = plays.play(
+        fleet, "-i", fleet / "hosts.yml", playbook, *options, **plays.COLLECTIONS,
+        PATH=f"{fleet / 'bin'}:{os.environ['PATH']}", FAKES=str(fleet), ANSIBLE_LOCALHOST_WARNING="0",
     )  # fmt: skip
     log = (fleet / "log").read_text(encoding="utf-8").splitlines()
     return done.stdout + done.stderr, [line.split()[0] for line in log if line.endswith("start")]

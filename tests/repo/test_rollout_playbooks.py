@@ -1,8 +1,6 @@
 """What the playbooks rollout and rollback refuse before anything changes, and the sentence they give."""
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,8 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
+import plays
+
 _ROOT = Path(__file__).parents[2]
-_ANSIBLE = _ROOT / ".venv-ansible"
 # Notes what it is asked; a rollout that it is asked for has ended, and a profile may have 1200 slots.
 _EXTRACTCTL = """#!/bin/sh
 echo "$*" >> "$FAKES/log"
@@ -33,13 +32,7 @@ _GOOD = {**_BAD, "rollout_id": 4, "profile": "good"}
 _BACK = {**_BAD, "rollout_id": 6, "profile": "good", "holder": "rollback.yml"}
 _TAKEN_BACK = {**_BACK, "holder": "the watch on one", "undoes": 5}
 
-pytestmark = [
-    pytest.mark.ci,
-    pytest.mark.skipif(
-        not (_ANSIBLE / "bin" / "ansible-playbook").exists() and not os.environ.get("CI"),
-        reason="make lint-collection makes Ansible",
-    ),
-]
+pytestmark = plays.needs_ansible
 
 
 @pytest.fixture
@@ -65,15 +58,8 @@ def _play(fleet: Path, name: str, *options: str, **variables: Any) -> tuple[str,
         "extraction_rollout_program": str(fleet / "extractctl"), "extraction_rollout_judge": str(fleet / "extractctl"),
         "extraction_rollout_samples": str(fleet), **variables,
     }  # fmt: skip
-    environment = {
-        **os.environ, "FAKES": str(fleet), "ANSIBLE_NOCOLOR": "1",
-        "ANSIBLE_COLLECTIONS_PATH": str(_ANSIBLE / "collections"),
-    }  # fmt: skip
     words = ["-i", str(fleet / "hosts.yml"), "-e", json.dumps(given), f"jivs.extraction.{name}", *options]
-    done = subprocess.run(
-        [_ANSIBLE / "bin" / "ansible-playbook", *words],
-        env=environment, cwd=fleet, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = plays.play(fleet, *words, **plays.COLLECTIONS, FAKES=str(fleet))
     said = " ".join((done.stdout + done.stderr).replace("\\n", " ").split())
     return said, (fleet / "log").read_text(encoding="utf-8")
 
@@ -166,8 +152,5 @@ def test_alertmanager_is_asked_where_it_listens(fleet: Path, address: dict[str, 
     show = {"ansible.builtin.debug": {"var": "_rollout_alertmanager"}}
     play = {"hosts": "one", "gather_facts": False, "vars_files": [str(_ROOT / "roles/rollout/vars/main.yml")]}
     (fleet / "play.yml").write_text(yaml.safe_dump([{**play, "tasks": [show]}]), encoding="utf-8")
-    done = subprocess.run(
-        [_ANSIBLE / "bin" / "ansible-playbook", "-i", fleet / "hosts.yml", fleet / "play.yml"],
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1"}, cwd=fleet, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = plays.play(fleet, "-i", fleet / "hosts.yml", fleet / "play.yml")
     assert f'"_rollout_alertmanager": "{asked}"' in done.stdout, done.stdout + done.stderr

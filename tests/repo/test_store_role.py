@@ -1,16 +1,14 @@
 """Whom pg_hba.conf lets in: the agents, from the networks that are declared, and whom others have let in."""
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import yaml
 
+import plays
+
 _ROOT = Path(__file__).parents[2]
-_ANSIBLE = _ROOT / ".venv-ansible"
 _PACKAGED = """# as packaged
 local   all             postgres                                peer
 host    all             all             127.0.0.1/32            scram-sha-256
@@ -18,13 +16,7 @@ hostssl\tshop\treader\t10.9.0.0/16\tscram-sha-256
 hostssl\textraction\textraction\t10.8.0.0/16\tcert
 """
 
-pytestmark = [
-    pytest.mark.ci,
-    pytest.mark.skipif(
-        not (_ANSIBLE / "bin" / "ansible-playbook").exists() and not os.environ.get("CI"),
-        reason="make lint-collection makes Ansible",
-    ),
-]
+pytestmark = plays.needs_ansible
 
 
 def _declare(folder: Path, *networks: str) -> bool:
@@ -43,10 +35,7 @@ def _declare(folder: Path, *networks: str) -> bool:
     }  # fmt: skip
     playbook = folder / "play.json"
     playbook.write_text(json.dumps([play]), encoding="utf-8")
-    done = subprocess.run(
-        [_ANSIBLE / "bin" / "ansible-playbook", playbook],
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1"}, cwd=folder, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = plays.play(folder, playbook)
     assert done.returncode == 0, done.stdout + done.stderr
     return "RUNNING HANDLER" in done.stdout
 
