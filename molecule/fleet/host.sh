@@ -2,7 +2,7 @@
 # host.sh up NAME ADDRESS | down NAME | pid NAME | journal NAME [LINES] | network-up | network-down     (root)
 # A test host: systemd-nspawn boots the image under an overlay, in a network namespace of its own, on a bridge.
 #   FLEET_IMAGE   the image, from build-image.sh; only read
-#   FLEET_RUN     a folder per host: its layer, its console
+#   FLEET_RUN     a folder per host: its layer, its console; on a disk, so not in /tmp, which may be memory
 #   FLEET_BRIDGE, FLEET_GATEWAY, FLEET_KEY (the public key that root lets in)
 set -euo pipefail
 

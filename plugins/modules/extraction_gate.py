@@ -121,7 +121,7 @@ EXAMPLES = r"""
     rollout_token: 1764155000123
     profile: "{{ rollout.settings }}"
     rules: optimized
-    samples: /var/tmp/rollout-7.jsonl
+    samples: "{{ playbook_dir }}/rollout-7.jsonl"
   register: gate
   until: gate.final
   retries: 100

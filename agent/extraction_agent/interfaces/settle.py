@@ -24,7 +24,7 @@ def main() -> None:
         folder = config.state_directory(config.load(parser.parse_args().config))
         if folder is not None:
             with closing(Generations(folder)) as generations:
-                print(generations.settle())  # noqa: T201 - for the journal
+                sys.stdout.write(f"{generations.settle()}\n")
     except errors.ExtractionError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(error.exit_status)

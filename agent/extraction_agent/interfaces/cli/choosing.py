@@ -86,7 +86,7 @@ def at_agent(command: Callable[Concatenate[Client, P], None]) -> Callable[..., N
         if agent is None:
             raise errors.UsageError("Say which agent is to do this: --agent URL, or EXTRACTION_AGENT.")
         with closing(_client(agent, token_file, ca_file, plain_http)) as client:
-            command(client, **arguments)  # type: ignore[call-arg] # as run() above: its signature says
+            command(client, **arguments)  # type: ignore[call-arg] # as its signature says, which run() has taken over
 
     return _with_options(run, command, _OF_AGENTS)
 
