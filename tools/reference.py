@@ -60,14 +60,19 @@ def profile() -> str:
         lines += [f"| setting | meaning | allowed | default | {' | '.join(shipped)} |"]
         lines += ["|" + "---|" * (4 + len(shipped))]
         for name, setting in definition["properties"].items():
-            values = [_set(getattr(getattr(parent, group), name)) for parent in parents]
-            facts = [f"`{name}`", setting.get("description", ""), _allowed(setting), str(setting["default"]), *values]
+            values = [_yaml(getattr(getattr(parent, group), name)) for parent in parents]
+            facts = [f"`{name}`", setting.get("description", ""), _allowed(setting), _yaml(setting["default"]), *values]
             lines.append(f"| {' | '.join(facts)} |")
     return "\n".join(lines) + "\n"
 
 
-def _set(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, tuple) and value else str(value)
+def _yaml(value: Any) -> str:
+    """A value as one writes it into the file; of a list that is not empty, the items."""
+    if isinstance(value, list | tuple) and value:
+        return ", ".join(map(_yaml, value))
+    if isinstance(value, float) and value.is_integer():  # 30.0 and 30 are the same setting
+        return str(int(value))
+    return str(value) if isinstance(value, str) else json.dumps(value)
 
 
 def configuration() -> str:
@@ -103,20 +108,14 @@ def _keys(
     for name, one in properties.items():
         inner = next((choice["$ref"] for choice in [one, *one.get("anyOf", [])] if "$ref" in choice), None)
         if inner is None:
-            default = "must be given" if name in required else _default(one.get("default"))
+            default = "must be given" if name in required else _yaml(one.get("default"))
             rows.append(f"| `{group}{name}` | {one.get('description', '')} | {_allowed(one)} | {default} |")
         else:
             below = schema["$defs"][inner.rsplit("/", 1)[1]]
             meaning = one.get("description", below["description"])
-            rows.append(f"| `{group}{name}` | {meaning} | group | {_default(one.get('default'))} |")
+            rows.append(f"| `{group}{name}` | {meaning} | group | {_yaml(one.get('default'))} |")
             rows += _keys(schema, below["properties"], below.get("required", []), f"{group}{name}.")[2:]
     return ["| key | meaning | allowed | default |", "|---|---|---|---|", *rows]
-
-
-def _default(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return "none" if value is None else str(value)
 
 
 def metric_names() -> str:
@@ -142,8 +141,10 @@ def metric_names() -> str:
     lines += ["", "Edges of the histograms, which are the only values that a quantile knows exactly:", ""]
     lines += [f"- {what}: {', '.join(f'{edge:g}' for edge in values)}" for what, values in edges.items()]
     lines += ["", f"Values of `query`: {', '.join(f'`{value}`' for value in metrics.QUERIES)}.", ""]
-    lines += [f"Values of `kind`: {', '.join(f'`{value}`' for value in metrics.KINDS)}.", ""]
-    lines += [f"Values of `result`: {', '.join(f'`{value}`' for value in metrics.RESULTS)}."]
+    lines += [f"Values of `kind`: {', '.join(f'`{value}`' for value in metrics.KINDS)}."]
+    results = {"extraction_chunks_total": metrics.RESULTS, "extraction_trials_total": metrics.TRIAL_RESULTS}
+    for name, values in results.items():
+        lines += ["", f"Values of `result` in `{name}`: {', '.join(f'`{value}`' for value in values)}."]
     return "\n".join(lines) + "\n"
 
 
@@ -151,13 +152,11 @@ def _allowed(setting: dict[str, Any]) -> str:
     if "enum" in setting:
         return ", ".join(map(str, setting["enum"]))
     if "anyOf" in setting:  # or nothing
-        return " or ".join(_allowed(choice) or "none" for choice in setting["anyOf"])
+        return " or ".join(_allowed(choice) for choice in setting["anyOf"])
     if "minimum" in setting:
         return f"{setting['minimum']:,} to {setting['maximum']:,}"
     if "exclusiveMinimum" in setting:
         return f"more than {setting['exclusiveMinimum']:,}, to {setting['maximum']:,}"
-    if setting.get("type") == "null":
-        return "none"
     return "list" if setting.get("type") == "array" else str(setting.get("type", ""))
 
 
