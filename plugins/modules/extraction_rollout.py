@@ -18,7 +18,7 @@ options:
       - V(begun) begins a rollout. Refused while another runs, beyond the budget, outside a window, while alerts fire.
       - V(renewed) prolongs the lease. With O(wave), a wave begins.
       - V(judged) records the gate's verdict on O(wave).
-      - V(committed) makes its generation the fleet's.
+      - V(committed) makes its generation the fleet's. Refused unless each wave is judged, or it is a way back.
       - V(aborted) ends it. Its hosts go back by themselves.
       - V(paused) and V(resumed) are a person's.
       - V(found) only looks, at the latest unless O(rollout) says which.
@@ -45,11 +45,15 @@ options:
     type: float
     default: 60
   watch_seconds:
-    description:
-      - For how long each host watches it once it is committed. A guard that trips then has the whole fleet go back.
-      - 0 for what is itself a way back.
+    description: For how long each host watches it once it is committed. A guard that trips then has all hosts go back.
     type: float
     default: 172800
+  back:
+    description:
+      - V(begun) undoes the latest committed one. The profile is the one before it.
+      - Nobody judges it, and it is not watched.
+    type: bool
+    default: false
   holder:
     description: Who holds it, for people.
     type: str
@@ -144,7 +148,7 @@ def words(params: dict, profile: str) -> list:
     state, number, token = params["state"], str(params["rollout"]), f"--token={params['rollout_token']}"
     if state == "begun":
         said = ["begin", profile, f"--hosts={params['hosts']}", f"--lease={params['lease_seconds']:g}"]
-        said += [f"--watch={params['watch_seconds']:.0f}"]
+        said += ["--back"] if params["back"] else [f"--watch={params['watch_seconds']:.0f}"]
         said += ["--holder=" + params["holder"]] if params["holder"] else []
         said += ["--firing=" + alert for alert in params["firing"]]
         said += ["--window=" + hours for hours in params["windows"]]
@@ -210,6 +214,7 @@ def main() -> None:
         "hosts": {"type": "int"},
         "lease_seconds": {"type": "float", "default": 60},
         "watch_seconds": {"type": "float", "default": 172800},
+        "back": {"type": "bool", "default": False},
         "holder": {"type": "str"},
         "firing": {"type": "list", "elements": "str", "default": []},
         "windows": {"type": "list", "elements": "str", "default": []},

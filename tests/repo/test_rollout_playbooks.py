@@ -17,6 +17,7 @@ echo "$*" >> "$FAKES/log"
 case "$1 $2" in
     "rollout history") cat "$FAKES/history" ;;
     "rollout status") echo '{"rollout_id": 5, "settings": {}}' ;;
+    "rollout begin") echo '{"rollout_id": 5}' ;;
     "token create") echo '{"name": "of-the-run", "token": "x"}' ;;
     "judge --plan") echo '{"slots_at_most": 1200}' ;;
     *) echo '{}' ;;
@@ -27,10 +28,13 @@ _VARIABLES = {
     "ansible_become": False,
     "ansible_python_interpreter": sys.executable,
 }
-_BAD = {"rollout_id": 5, "profile": "bad", "state": "committed", "holder": "me on here", "undoes": None}
+_BAD = {
+    "rollout_id": 5, "profile": "bad", "state": "committed", "holder": "me on here", "undoes": None,
+    "takes_back": None,
+}  # fmt: skip
 _GOOD = {**_BAD, "rollout_id": 4, "profile": "good"}
-_BACK = {**_BAD, "rollout_id": 6, "profile": "good", "holder": "rollback.yml"}
-_TAKEN_BACK = {**_BACK, "holder": "the watch on one", "undoes": 5}
+_BACK = {**_BAD, "rollout_id": 6, "profile": "good", "holder": "me on here", "takes_back": 5}
+_TAKEN_BACK = {**_BACK, "takes_back": None, "holder": "the watch on one", "undoes": 5}
 
 pytestmark = plays.needs_ansible
 
@@ -91,6 +95,15 @@ def test_a_rollback_that_is_none_yet_begins(
     said, asked = _play(fleet, "rollback", "--check", "--limit", "one", **variables)
     assert "rollout budget" in asked, said
     assert "--hosts=2" in asked, "all agents count, whatever the limit"
+
+
+def test_a_rollback_is_begun_as_a_way_back(fleet: Path) -> None:
+    """Else the store would want a verdict on it before its commit."""
+    _history(fleet, _BAD, _GOOD)
+    said, asked = _play(fleet, "rollback")
+    [begun] = [line for line in asked.splitlines() if line.startswith("rollout begin")]
+    assert "--back" in begun.split(), said
+    assert "--watch" not in begun
 
 
 def test_a_rollout_is_for_all_agents(fleet: Path) -> None:

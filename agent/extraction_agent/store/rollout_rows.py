@@ -54,6 +54,7 @@ class Rollout:
     watch_seconds: float  # from the commit on; 0: it is not watched
     watch_left: float  # s; 0 unless it is committed
     undoes: int | None  # the rollout that its watch has taken back
+    takes_back: int | None  # the rollout that a person takes back by this one, which nobody judges
 
     @property
     def running(self) -> bool:
@@ -77,6 +78,7 @@ class Rollout:
             "watch_seconds": self.watch_seconds,
             "watch_left_seconds": round(self.watch_left, 3),
             "undoes": self.undoes,
+            "takes_back": self.takes_back,
         }
 
 

@@ -18,6 +18,7 @@ from extraction_agent.store.rollout_rows import (
 )
 
 LAPSED = "its lease ran out: its holder has not renewed it in time"
+NOTHING_BACK = "Nothing is taken back: no rollout has been committed, so there is none that --back could undo."
 
 
 class Rollouts(Audit):
@@ -29,11 +30,21 @@ class Rollouts(Audit):
     # The record
 
     def begin_rollout(
-        self, profile: str, settings: dict[str, Any], holder: str, lease_seconds: float, watch_seconds: float = 0
+        self,
+        profile: str,
+        settings: dict[str, Any],
+        holder: str,
+        lease_seconds: float,
+        watch_seconds: float = 0,
+        *,
+        back: bool = False,
     ) -> Rollout:
         """settings: the whole resolved profile. watch_seconds: for how long hosts watch it once it is committed.
 
-        Raises Conflict that says who holds the one that runs.
+        back: it takes back the fleet's, so it needs no verdict, is not watched, and is of what the record has before
+        it: profile says that one's name. With nothing before, it is of this profile.
+
+        Raises Conflict that says who holds the one that runs, or why there is no such way back.
         """
         with self.transaction():
             self._run("lock_rollouts")
@@ -41,12 +52,18 @@ class Rollouts(Audit):
             row = self._one(
                 "insert_rollout",
                 profile=profile, settings=Jsonb(settings), holder=holder, lease_seconds=lease_seconds,
-                watch_seconds=watch_seconds,
+                watch_seconds=watch_seconds, back=back,
             )  # fmt: skip
             if row is None:
-                raise errors.Conflict(_occupied(self._found(state=RolloutState.RUNNING.value)[0]))
+                running = self._found(state=RolloutState.RUNNING.value)
+                raise errors.Conflict(_occupied(running[0]) if running else NOTHING_BACK)
             begun = self._found(id_=row[0])[0]
-            self._audit_rollout("begun", begun, {**begun.as_dict(), "settings": settings})
+            if begun.profile != profile:
+                raise errors.Conflict(
+                    f"The way back from rollout {begun.takes_back} is profile {begun.profile}, which the fleet had "
+                    f"before: begin that with --back, or {profile} without it, to be judged."
+                )
+            self._audit_rollout("begun", begun, {**begun.as_dict(), "settings": begun.settings})
         return begun
 
     def rollout(self, id_: int) -> Rollout:
@@ -84,16 +101,16 @@ class Rollouts(Audit):
         """Make its generation the fleet's. Again, after an answer that was lost: the same. Raises Conflict."""
         with self.transaction():
             self._run("lock_rollout", id=id_)
-            against = [one for one in latest(self.verdicts(id_)) if not one.favourable]
-            if not against and self._run("commit_rollout", id=id_, token=token).rowcount:
+            if self._run("commit_rollout", id=id_, token=token).rowcount:
                 committed = self._found(id_=id_)[0]
                 self._audit_rollout("committed", committed)
                 return committed
+            against = self._one("rollout_objections", id=id_)
         found = self.rollout(id_)
         if found.state is RolloutState.COMMITTED and found.token == token:
             return found
-        if found.running and found.token == token and against:
-            raise errors.Conflict(f"Rollout {id_} is not committed: {_objection(against[0])}.")
+        if found.running and found.token == token and not found.paused and against is not None:
+            raise errors.Conflict(f"Rollout {id_} is not committed: {_objection(*against)}.")
         raise errors.Conflict(f"Rollout {id_} is not committed: {self._why_not(id_, token)}.")
 
     def abort_rollout(self, id_: int, reason: str) -> Rollout:
@@ -250,6 +267,10 @@ class Rollouts(Audit):
             return f"its token is {found.token}, not {token}"
         if found.paused and found.running:
             return f"it is paused; `extractctl rollout resume {id_}` lets it go on"
+        if found.running and found.takes_back is not None:
+            fleets = self.committed_rollout()
+            if fleets is not None and fleets.id != found.takes_back:
+                return f"it takes back rollout {found.takes_back}, and the fleet has rollout {fleets.id} by now"
         return _ended(found) if not found.running else "it has just been changed; try again"
 
     def _audit_rollout(self, action: str, rollout: Rollout, after: dict[str, Any] | None = None) -> None:
@@ -262,9 +283,13 @@ def latest(verdicts: list[Judgement]) -> list[Judgement]:
     return list({one.wave: one for one in verdicts}.values())
 
 
-def _objection(judged: Judgement) -> str:
-    told = f"the verdict on wave {judged.wave} is {judged.verdict}"
-    if judged.verdict is Verdict.INCONCLUSIVE:
+def _objection(wave: int, verdict: str | None) -> str:
+    """verdict: None if there is none."""
+    if verdict is None:
+        which = f"wave {wave}" if wave else "its indexes (wave 0)"
+        return f"nobody has judged {which}; `extractctl rollout verdict` records what the gate has found"
+    told = f"the verdict on wave {wave} is {verdict}"
+    if verdict == Verdict.INCONCLUSIVE:
         return f"{told}, which is not GO; `extractctl rollout override` answers for it, with a reason"
     return told
 

@@ -32,8 +32,10 @@ def begin(
     hosts: int,
     circumstances: Circumstances,
     watch_seconds: float = WATCH,
+    *,
+    back: bool = False,
 ) -> Rollout:
-    """Begin a rollout over so many hosts. Raises Conflict, UsageError; then nothing was changed.
+    """Begin a rollout over so many hosts, or the way back. Raises Conflict, UsageError; then nothing was changed.
 
     One that runs is the first thing to be told of: whatever else forbids another may be due to it.
     """
@@ -43,7 +45,8 @@ def begin(
         refused = _refusals(store, circumstances)
         if refused:
             raise errors.Conflict(f"No rollout begins now: {'; '.join(refused)}.")
-    return store.begin_rollout(profile.name, profile.model_dump(mode="json"), holder, lease_seconds, watch_seconds)
+    settings = profile.model_dump(mode="json")
+    return store.begin_rollout(profile.name, settings, holder, lease_seconds, watch_seconds, back=back)
 
 
 def budget(store: Store, profile: Profile, hosts: int) -> Budget:

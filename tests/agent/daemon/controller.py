@@ -5,6 +5,7 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import sql as q
 
+from agent.tuning.records import commit
 from daemons import Answer, Daemon, until
 from extraction_agent import profiles
 from extraction_agent.model import Consistency, Definition
@@ -59,7 +60,8 @@ class Controller:
         return begun
 
     def commit(self, rollout: Rollout) -> None:
-        self._store.commit_rollout(rollout.id, rollout.token)
+        """As one that was judged."""
+        commit(self._store, rollout)
 
     def abort(self, rollout: Rollout, reason: str = "of a test") -> None:
         self._store.abort_rollout(rollout.id, reason)

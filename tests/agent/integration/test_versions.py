@@ -6,6 +6,7 @@ import psycopg
 import pytest
 from psycopg import sql as q
 
+from agent.tuning.records import commit
 from comparison import assert_same
 from every_type import make_every_type
 from extraction_agent import embedded, errors
@@ -160,5 +161,8 @@ def test_a_rollout_is_decided_on_it(other: embedded.Server) -> None:
         store.run("UPDATE rollouts SET lease_until = clock_timestamp()")
         assert opened.rollout(first.id).state is RolloutState.ABORTED
         second = opened.begin_rollout("optimized", {}, "another", 60)
-        assert opened.commit_rollout(second.id, second.token) == opened.committed_rollout()
+        with pytest.raises(errors.Conflict, match="nobody has judged wave 1"):
+            opened.commit_rollout(second.id, second.token)
+        assert commit(opened, second) == opened.committed_rollout()
+        assert opened.begin_rollout("optimized", {}, "another", 60, back=True).takes_back == second.id
         assert 0 < opened.allowance().left < opened.allowance().maximum

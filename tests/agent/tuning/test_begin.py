@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from agent.tuning.records import begin, begin_and_lose
+from agent.tuning.records import begin, begin_and_lose, commit
 from extraction_agent import errors, profiles
 from extraction_agent.interfaces.cli.main import app
 from extraction_agent.profiles import Settings
@@ -103,7 +103,7 @@ def test_what_needs_no_more_of_anything_is_not_refused_though_others_hold_more_t
 
 def test_a_way_back_begins_though_the_store_is_full(opened: Store, store: Database, small: str) -> None:
     begun = opened.begin_rollout("optimized", profiles.load("optimized").model_dump(mode="json"), "c", 60)
-    opened.commit_rollout(begun.id, begun.token)
+    commit(opened, begun)
     found = _json(store, "budget", small, "--hosts", "30")
     assert (found["fits"], found["grows"]) == (False, False)
     assert _json(store, "begin", small, "--hosts", "30")["state"] == "running"
@@ -134,7 +134,7 @@ def test_a_profile_beyond_the_budget_stops_before_the_first_change(store: Databa
 def test_the_profile_that_is_left_counts_too(opened: Store, store: Database, small: str) -> None:
     before = _json(store, "budget", small, "--hosts", "1")
     begun = opened.begin_rollout("large", {"settings": {"pool": {"maximum": 60}}}, "c", 60)
-    opened.commit_rollout(begun.id, begun.token)
+    commit(opened, begun)
     after = _json(store, "budget", small, "--hosts", "1")
     assert (before["each"]["pool"], after["each"]["pool"]) == (4, 60)
     store.run("""UPDATE rollouts SET settings = '{"settings": {"of another version": 1}}'""")
@@ -188,8 +188,9 @@ def test_a_rollout_as_a_controller_and_a_person_drive_it(opened: Store, store: D
     assert _json(store, "renew", number, "--token", token, "--wave", "1")["wave"] == 1
     opened.note_host(int(number), "one", 2, TrialState.TRIAL, seconds=30)
     assert _json(store, "pause")["paused"] is True
-    assert "it is paused" in str(_run(store, "commit", number, "--token", token, status=1).exception)
+    assert "it is paused;" in str(_run(store, "commit", number, "--token", token, status=1).exception)
     assert _json(store, "resume", "--who", "bob")["paused"] is False
+    assert "nobody has judged wave 1;" in str(_run(store, "commit", number, "--token", token, status=1).exception)
     doubt = json.dumps({"verdict": "INCONCLUSIVE", "p95": {"samples": 3}})
     assert _json(store, "verdict", number, "--token", token, "--wave", "1", stdin=doubt)["verdict"] == "INCONCLUSIVE"
     assert "which is not GO" in str(_run(store, "commit", number, "--token", token, status=1).exception)
@@ -205,6 +206,21 @@ def test_a_rollout_as_a_controller_and_a_person_drive_it(opened: Store, store: D
     assert (told["rollout.begun"], told["rollout.resumed"], told["rollout.overridden"]) == (
         "cli:alice", "cli:bob", "cli:bob",
     )  # fmt: skip
+
+
+def test_a_person_goes_back_to_what_was_before(opened: Store, store: Database, small: str) -> None:
+    for profile in (small, "baseline"):
+        number, token = _begin(store, profile)
+        for wave in ("0", "1"):
+            _run(store, "verdict", number, "--token", token, "--wave", wave, stdin='{"verdict": "GO"}')
+        _run(store, "commit", number, "--token", token)
+    refused = _run(store, "begin", "optimized", "--hosts", "1", "--back", status=1)
+    assert "is profile small, which the fleet had before" in str(refused.exception)
+    back, token = _begin(store, small, "--back")
+    assert _json(store, "commit", back, "--token", token)["takes_back"] == int(number)
+    found = opened.committed_rollout()
+    assert found is not None
+    assert (found.profile, found.watch_seconds) == ("small", 0)
 
 
 def test_a_person_ends_the_one_that_runs(store: Database, small: str) -> None:

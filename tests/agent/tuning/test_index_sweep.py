@@ -8,6 +8,7 @@ import pytest
 from psycopg import sql as q
 
 from agent.tuning.index_bench import Side, catalog
+from agent.tuning.records import commit
 from extraction_agent.observe import metrics
 from extraction_agent.store.rollout_rows import IndexState
 from extraction_agent.store.store import Store
@@ -46,7 +47,7 @@ def test_only_what_was_aborted_is_dropped(at_store: Side, store: Database, stop:
 
 def test_committed_ones_stay(at_store: Side, store: Database, stop: Stop) -> None:
     at_store.apply()
-    at_store.store.commit_rollout(at_store.rollout.id, at_store.rollout.token)
+    commit(at_store.store, at_store.rollout)
     built = catalog(store)
     Sweeper(store.url, "agent:one", stop).sweep(at_store.store)
     assert catalog(store) == built

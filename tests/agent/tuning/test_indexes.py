@@ -19,6 +19,7 @@ from agent.tuning.index_bench import (
     transaction,
     until,
 )
+from agent.tuning.records import commit
 from extraction_agent import errors, profiles
 from extraction_agent.model import Consistency, Definition
 from extraction_agent.sources import open_source
@@ -93,7 +94,7 @@ def test_parts_attached_meanwhile_get_no_copy_that_would_stay(
     at_store.apply()
     extract(filled.url, store, Definition(table="item", chunk_rows=300))
     assert store.value(copies) == 0
-    at_store.store.commit_rollout(at_store.rollout.id, at_store.rollout.token)
+    commit(at_store.store, at_store.rollout)
     extract(filled.url, store, Definition(table="item", chunk_rows=300))
     assert store.value(copies) == 1
     assert store.value("SELECT count(*) FROM pg_tables WHERE schemaname = 'extraction_parts'") == 2
@@ -285,18 +286,18 @@ def test_a_build_that_began_after_its_undoing_is_found_by_name(side: Side, fille
 def test_a_committed_rollouts_index_stays_as_long_as_the_fleet_wants_it(side: Side, filled: Database) -> None:
     before = catalog(filled)
     side.apply()
-    side.store.commit_rollout(side.rollout.id, side.rollout.token)
+    commit(side.store, side.rollout)
     assert _actions(side.undo(of_all=True)) == []
     later = Side(side.store, side.place, begin(side.store, profile(filled)))
     assert _actions(later.apply()) == [(NAME, "keep")]
-    later.store.commit_rollout(later.rollout.id, later.rollout.token)
+    commit(later.store, later.rollout)
     [kept] = side.undo().outcomes
     assert (kept.action, kept.reason) == (
         "keep", f"rollout {later.rollout.id}, whose profile is the fleet's, wants it too"
     )  # fmt: skip
     without = Side(side.store, side.place, begin(side.store, profile()))
     without.apply()
-    without.store.commit_rollout(without.rollout.id, without.rollout.token)
+    commit(without.store, without.rollout)
     assert _actions(without.undo(of_all=True)) == [(NAME, "drop")]
     assert catalog(filled) == before
 

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from agent.tuning import model
-from agent.tuning.records import begin
+from agent.tuning.records import begin, judge
 from extraction_agent import errors
 from extraction_agent.store.rollout_rows import Rollout
 from extraction_agent.store.store import Store
@@ -55,6 +55,7 @@ def test_of_many_that_begin_at_once_one_does(opened: Store, store: Database) -> 
 @pytest.mark.parametrize("first", ["commit", "abort"])
 def test_of_a_commit_and_an_abort_at_once_one_counts(opened: Store, other: Store, store: Database, first: str) -> None:
     begun = begin(opened)
+    judge(opened, begun)
     acts: dict[str, Act] = {
         "commit": lambda one: one.commit_rollout(begun.id, begun.token),
         "abort": lambda one: one.abort_rollout(begun.id, "a guard tripped"),
@@ -137,6 +138,7 @@ def _in_the_store(who: Store, begun: list[Rollout], number: int, said: str) -> b
     try:
         if said == "begin":
             begun.append(begin(who))
+            judge(who, begun[-1])  # the model has no gates
         elif said == "abort":
             who.abort_rollout(begun[number - 1].id, "said so")
         elif said == "renew":

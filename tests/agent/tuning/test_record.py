@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from agent.tuning.records import SETTINGS, begin, begin_and_lose
+from agent.tuning.records import SETTINGS, begin, begin_and_lose, commit, judge
 from extraction_agent import errors, profiles
 from extraction_agent.model import Verdict
 from extraction_agent.store.rollout_rows import IndexState, RolloutState, TrialState
@@ -34,11 +34,12 @@ def test_a_rollout_from_its_beginning_to_its_commit(opened: Store, other: Store)
         assert (renewed.renewals, renewed.wave) == (1, 1)
         assert opened.renew_rollout(begun.id, begun.token).wave == 1
         assert other.committed_rollout() is None, "a rollout that runs is not what a new host joins at"
-        committed = opened.commit_rollout(begun.id, begun.token)
+        committed = commit(opened, begun)
     assert committed.state is RolloutState.COMMITTED
     assert committed.ended_at is not None
     assert other.committed_rollout() == other.rollout(begun.id)
-    assert _told(other, f"rollout {begun.id}") == [("rollout.begun", "cli:alice"), ("rollout.committed", "cli:alice")]
+    told = ["rollout.begun", "rollout.judged", "rollout.judged", "rollout.committed"]
+    assert _told(other, f"rollout {begun.id}") == [(action, "cli:alice") for action in told]
     assert other.verify_audit().faults == []
 
 
@@ -113,6 +114,7 @@ def test_tokens_grow_over_a_store_that_was_restored(opened: Store, store: Databa
 
 def test_an_ended_rollout_stays_as_it_ended(opened: Store, other: Store) -> None:
     first = begin(opened)
+    judge(opened, first)
     assert opened.commit_rollout(first.id, first.token) == opened.commit_rollout(first.id, first.token)
     with pytest.raises(errors.Conflict, match="was committed at"):
         other.abort_rollout(first.id, "too late")
@@ -140,6 +142,7 @@ def test_an_unknown_one_is_not_found(opened: Store) -> None:
 
 def test_a_pause_keeps_it_from_being_committed(opened: Store, other: Store) -> None:
     begun = begin(opened)
+    judge(opened, begun)
     assert other.pause_rollout(begun.id, paused=True).paused
     assert other.pause_rollout(begun.id, paused=True).paused
     assert opened.renew_rollout(begun.id, begun.token).paused
@@ -150,7 +153,9 @@ def test_a_pause_keeps_it_from_being_committed(opened: Store, other: Store) -> N
     with pytest.raises(errors.Conflict, match="was committed at"):
         other.pause_rollout(begun.id, paused=True)
     told = [action for action, _ in _told(other, f"rollout {begun.id}")]
-    assert told == ["rollout.begun", "rollout.paused", "rollout.resumed", "rollout.committed"]
+    assert [one for one in told if one != "rollout.judged"] == [
+        "rollout.begun", "rollout.paused", "rollout.resumed", "rollout.committed",
+    ]  # fmt: skip
 
 
 def test_only_go_or_an_override_lets_it_be_committed(opened: Store, other: Store) -> None:
@@ -244,7 +249,7 @@ def test_an_index_is_recorded_while_its_rollout_runs_only(opened: Store, other: 
 def test_a_host_says_once_what_it_holds(opened: Store) -> None:
     """It asks every two seconds, and a question that brings nothing new writes nothing."""
     begun = begin(opened)
-    opened.commit_rollout(begun.id, begun.token)
+    commit(opened, begun)
     profile = profiles.load("optimized")
     held = Generation(number=3, rollout=begun.id, token=begun.token, profile=profile)
     question = Question("one", None, 0, None, held, 0, profile)

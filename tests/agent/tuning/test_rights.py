@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg import sql as q
 
-from agent.tuning.records import SETTINGS, begin
+from agent.tuning.records import SETTINGS, begin, commit
 from extraction_agent import errors, profiles
 from extraction_agent.model import Verdict
 from extraction_agent.sql import trusted
@@ -64,10 +64,10 @@ def test_each_side_can_do_its_part(sides: tuple[Store, Store]) -> None:
     assert agent.abort_rollout(begun.id, "a guard tripped").state is RolloutState.ABORTED
     agent.drop_index(agent.rollout_indexes()[0])
     after = begin(controller)
-    assert controller.commit_rollout(after.id, after.token).state is RolloutState.COMMITTED
+    assert commit(controller, after).state is RolloutState.COMMITTED
     assert agent.committed_rollout() == controller.rollout(after.id)
     watched = controller.begin_rollout("next", SETTINGS, "a test", 60, 60)
-    controller.commit_rollout(watched.id, watched.token)
+    commit(controller, watched)
     agent.note_point(watched.id, Point("one", 0, 1, 1, 1, 1, 0, 1, 2))
     assert len(controller.points(watched.id)) == 1
     undone = agent.take_back(watched.id, "one", "a guard tripped", "configured", {})
@@ -99,7 +99,7 @@ def test_an_agent_begins_and_keeps_nothing(sides: tuple[Store, Store]) -> None:
 def _ask_for_the_way_back(controller: Store, agent: Store) -> tuple[Rollout, Answer]:
     """Returns what was committed, and what the agent's question about it brought."""
     begun = controller.begin_rollout("tried", SETTINGS, "a test", 60, 60)
-    committed = controller.commit_rollout(begun.id, begun.token)
+    committed = commit(controller, begun)
     profile = profiles.load("optimized")
     held = Generation(number=1, rollout=committed.id, token=committed.token, profile=profile)
     noted = ((committed.id, Point("one", 0, 1, 1, 1, 1, 0, 1, 2, "a guard tripped")),)

@@ -20,7 +20,8 @@ FULL = replace(FREE, active=4, idle=0, pending=2)
 HOURS = 48 * 3600.0
 _NOW = datetime.now(UTC)
 COMMITTED = Rollout(
-    7, 1000, RolloutState.COMMITTED, "tried", {}, "a test", 60, 0, 0, 1, False, None, _NOW, _NOW, HOURS, HOURS, None
+    7, 1000, RolloutState.COMMITTED, "tried", {}, "a test", 60, 0, 0, 1, False, None, _NOW, _NOW, HOURS, HOURS,
+    None, None,
 )  # fmt: skip
 
 

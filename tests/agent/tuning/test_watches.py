@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from psycopg import sql as q
 
-from agent.tuning.records import SETTINGS
+from agent.tuning.records import SETTINGS, commit
 from extraction_agent import errors
 from extraction_agent.store.rollout_rows import IndexState, Point, Rollout, RolloutState, TrialState
 from extraction_agent.store.store import Store
@@ -26,7 +26,7 @@ POINT = Point("one", 0, 3600, 40_000, 120, 10, 1, 12, 50)
 
 def _commit(store: Store, profile: str, watch: float = 60, settings: dict[str, Any] = SETTINGS) -> Rollout:
     begun = store.begin_rollout(profile, {**settings, "name": profile}, "a test", 60, watch)
-    return store.commit_rollout(begun.id, begun.token)
+    return commit(store, begun)
 
 
 def _take_back(store: Store, rollout: Rollout, host: str = "one") -> Rollout | None:
@@ -107,7 +107,7 @@ def test_its_indexes_in_the_store_go_and_those_of_others_stay(opened: Store, sto
     for profile, names in (("before", (kept,)), ("bad", (kept, gone))):
         begun = opened.begin_rollout(profile, {**wanting(*names), "name": profile}, "a test", 60, 60)
         apply(opened, place, begun.id, begun.token, Limits(), lambda _: None)
-        bad = opened.commit_rollout(begun.id, begun.token)
+        bad = commit(opened, begun)
 
     def there() -> set[str]:
         return {row[0] for row in store.rows("SELECT indexname FROM pg_indexes WHERE indexname LIKE 'idx_extraction%'")}

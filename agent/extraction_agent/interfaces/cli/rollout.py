@@ -69,6 +69,10 @@ def begin(
             "--watch", metavar="SECONDS", min=0, max=31_536_000, help="For how long it is watched after its commit."
         ),
     ] = rules.WATCH,
+    back: Annotated[
+        bool,
+        typer.Option("--back", help="Undo the latest committed one; PROFILE is what was before. Nobody judges it."),
+    ] = False,
     who: options.Who = None,
     json: options.Json = False,
 ) -> None:
@@ -76,7 +80,7 @@ def begin(
     circumstances = rules.Circumstances(tuple(firing or ()), _hours(window or []), _zone(time_zone))
     loaded = profiles.load(profile)
     with store_for(store, who) as opened:
-        begun = rules.begin(opened, loaded, holder or person(), lease, hosts, circumstances, watch_seconds)
+        begun = rules.begin(opened, loaded, holder or person(), lease, hosts, circumstances, watch_seconds, back=back)
     _tell(begun, json=json)
 
 
@@ -120,7 +124,7 @@ def verdict(
 def commit(
     id_: _Id, token: options.Token, store: options.Store, who: options.Who = None, json: options.Json = False
 ) -> None:
-    """Make its generation the fleet's; hosts confirm it within seconds."""
+    """Make its generation the fleet's; hosts confirm it within seconds. Every wave needs its verdict."""
     with store_for(store, who) as opened:
         committed = opened.commit_rollout(id_, token)
     _tell(committed, json=json)

@@ -6,7 +6,7 @@ SELECT
     CASE WHEN state = 'committed' THEN
         greatest(watch_seconds - extract(epoch FROM clock_timestamp() - ended_at)::double precision, 0)
     ELSE 0 END,
-    undoes
+    undoes, takes_back
 FROM rollouts
 WHERE (%(id)s::bigint IS NULL OR id = %(id)s) AND (%(state)s::text IS NULL OR state = %(state)s)
 ORDER BY token DESC

@@ -1,0 +1,1 @@
+SELECT wave, verdict FROM rollout_objections(%(id)s)
