@@ -24,12 +24,18 @@ class Pruned:
     def rows(self) -> int:
         return sum(one.rows for one in self.extractions)
 
+    @property
+    def not_again(self) -> list[str]:
+        """Configs of which no run brings back rows that go, unless they change: their watermarks are past them."""
+        return sorted({one.config for one in self.extractions if one.passed and one.rows})
+
     def as_dict(self) -> dict[str, Any]:
         return {
             "dry_run": self.dry_run,
             "rows": self.rows,
             "extractions": [one.as_dict() for one in self.extractions],
             "skipped": self.skipped,
+            "not_again": self.not_again,
         }
 
 

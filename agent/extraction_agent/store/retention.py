@@ -28,6 +28,7 @@ class Prunable:
     format: Format
     rows: int
     has_watermark: bool  # the config's watermark is of this run
+    passed: bool  # the config has a watermark, whose next run begins after these rows
 
     @property
     def action(self) -> str:
@@ -59,9 +60,7 @@ def prunable(
     }
     with store.transaction():
         rows = store.connection.execute(sql.load(_QUERIES, "prunable"), values).fetchall()
-    return [
-        Prunable(row[0], row[1], Status(row[2]), row[3], row[4], row[5], Format(row[6]), row[7], row[8]) for row in rows
-    ]
+    return [Prunable(row[0], row[1], Status(row[2]), row[3], row[4], row[5], Format(row[6]), *row[7:]) for row in rows]
 
 
 def retire(store: Store, found: list[Prunable]) -> list[Prunable]:

@@ -167,6 +167,29 @@ def test_a_watermark_outlives_its_extraction(source: Database, store: Database) 
     assert store.rows(q.SQL(ids), {"n": second}) == [(501,)]
 
 
+def test_it_is_told_whose_rows_no_run_brings_again(source: Database, store: Database) -> None:
+    marked = Definition(table="item", watermark="at")
+    for definition, name in ((marked, "orders"), (_SMALL, "whole"), (marked, "empty"), (marked, "orders")):
+        extract(source.url, store, definition, name)
+    source.run("INSERT INTO item VALUES (501, now())")
+    extract(source.url, store, marked, "empty")
+    store.run("UPDATE extractions SET status = 'failed' WHERE config_id IN (SELECT id FROM extraction_configs "
+              "WHERE name = 'empty')")  # fmt: skip
+    options = ["prune", "--older-than", "0", "--store", store.url]
+    shown = " ".join(CliRunner().invoke(app, [*options, "--dry-run"]).stdout.split())
+    assert "orders: a watermark is past these rows, so a run brings them again only if they change" in shown
+    pruned = _prune(store, 0)
+    assert pruned.as_dict()["not_again"] == ["orders"]
+    again = extract(source.url, store, marked, "orders")
+    assert store.value(q.SQL("SELECT rows FROM extraction_chunks WHERE extraction_id = {}").format(again)) == 1
+    with Store(store.url) as opened:
+        config = opened.config("orders")
+        assert config is not None
+        opened.reset_watermark(config.id)
+    assert _prune(store, 0).not_again == []
+    assert "a watermark" not in CliRunner().invoke(app, options).stdout
+
+
 def test_the_commands(source: Database, store: Database) -> None:
     extract(source.url, store, Definition(table="item", watermark="at"), "orders")
 

@@ -44,6 +44,16 @@ def prune(
     output.facts(
         {
             "in all": f"{number:,} extraction{'' if number == 1 else 's'} with {done.rows:,} rows {verb}",
+            "not again": _not_again(done.not_again),
             "left": [f"extraction {one}, which somebody else has a hold of" for one in done.skipped],
         }
+    )
+
+
+def _not_again(configs: list[str]) -> str | None:
+    if not configs:
+        return None
+    return (
+        f"{', '.join(configs)}: a watermark is past these rows, so a run brings them again only if they change, or "
+        "after `extractctl watermark reset`"
     )

@@ -7,14 +7,15 @@ SELECT
         FROM extraction_chunks AS k
         WHERE k.extraction_id = e.id AND e.status <> 'cancelled'
     ) AS rows,
-    w.extraction_id IS NOT NULL AS has_watermark
+    coalesce(w.extraction_id = e.id, false) AS has_watermark,
+    w.config_id IS NOT NULL AND e.status = 'succeeded' AS passed
 FROM (
     SELECT x.*, row_number() OVER (PARTITION BY x.config_id, x.status ORDER BY x.id DESC) AS place
     FROM extractions AS x
     WHERE x.status IN ('succeeded', 'failed', 'cancelled')
 ) AS e
 JOIN extraction_configs AS c ON c.id = e.config_id
-LEFT JOIN extraction_watermarks AS w ON w.config_id = e.config_id AND w.extraction_id = e.id
+LEFT JOIN extraction_watermarks AS w ON w.config_id = e.config_id
 WHERE e.finished_at <= now() - make_interval(secs => %(seconds)s)
   AND (%(config_id)s::bigint IS NULL OR e.config_id = %(config_id)s)
   AND (e.place > %(keep)s OR e.status <> 'succeeded')
