@@ -21,7 +21,7 @@ from benchmarks.service import Service
 from extraction_agent import errors, profiles
 from extraction_agent.pipeline.prune import prune_these
 from extraction_agent.report import k6
-from extraction_agent.report.evidence import Load, Shape
+from extraction_agent.report.evidence import Floors, Load, Shape
 from extraction_agent.store.store import Store
 
 SCENARIO = "Extraction Service Performance Optimization"
@@ -76,11 +76,11 @@ def _run(options: argparse.Namespace) -> int:
                     f"k6 ended with exit status {status}, so the run is not whole or was none."
                 )
             found = _with_agent(k6.read(written), sampler)
+    if beside.failure is not None:  # then users had the agent to themselves, which is another load
+        raise errors.ExtractionError(f"The extractions beside the users came to a stop: {beside.failure}")
     options.output.write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
     print(f"  beside      {beside.ended} extractions, {found.records_per_minute or 0:,.0f} records/min in all")
     print(f"  written to  {options.output}", flush=True)
-    if beside.failure is not None:
-        raise errors.ExtractionError(f"The extractions beside the users came to a stop: {beside.failure}")
     return 1 if status else 0
 
 
@@ -105,6 +105,10 @@ def _users(program: str, agent: Service, profile: str, written: Path, options: a
         "SHAPE": options.shape,
         "SCALE": options.scale,
         "SCENARIO": options.scenario,
+        "P95_SECONDS": str(options.p95),
+        "P99_SECONDS": str(options.p99),
+        "ERROR_RATE": str(options.errors),
+        "POOL_TIMEOUTS": str(options.timeouts),
         "COMMAND": machine.command("load-tests/run.sh"),
         "K6_NO_USAGE_REPORT": "true",
     }
@@ -151,8 +155,8 @@ class _Beside:
                     with Store(self._store_url) as store:
                         skipped = prune_these(store, kept[:-_KEPT]).skipped
                     kept = skipped + kept[-_KEPT:]
-        except errors.ExtractionError as error:
-            self.failure = str(error)
+        except Exception as error:  # noqa: BLE001 - whatever ends this thread ends the load's worth
+            self.failure = str(error) if isinstance(error, errors.ExtractionError) else f"{error!r}."
 
     def _follow(self, number: int) -> bool:
         """Whether it came to its end."""
@@ -198,6 +202,11 @@ def _options() -> argparse.Namespace:
     add("--scale", default="1", help="of all durations: 1 is the user's minutes, 1/30 a smoke")
     add("--output", type=Path, metavar="FILE", help="the result; PROFILE-SHAPE.json without it")
     add("--scenario", default=SCENARIO, help="the acceptance scenario this is a run of")
+    floors = Floors()  # the user's
+    add("--p95", type=float, default=floors.p95_seconds, metavar="SECONDS", help="below which the load is held")
+    add("--p99", type=float, default=floors.p99_seconds, metavar="SECONDS", help="likewise")
+    add("--errors", type=float, default=floors.error_rate, metavar="SHARE", help="of requests, at most")
+    add("--timeouts", type=int, default=floors.pool_timeouts, metavar="N", help="of the pools' callers, at most")
     add("--rows", type=int, help=f"of the table extracted beside; {_ROWS:,}, for the old way {_OLD_WAY_ROWS:,}")
     add("--stored-rows", type=int, default=_STORED, help="records that stand in the store before")
     options = parser.parse_args()

@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError
 from extraction_agent import errors, profiles
 from extraction_agent.model import Strict, Verdict
 from extraction_agent.report import evidence
+from workflow.code import Code
 from workflow.folder import Folder
 from workflow.steps import Outcome
 
@@ -43,6 +44,7 @@ class Progress(Strict):
     verdict: Verdict | None = None
     because: str = ""
     taken_back: str = ""
+    code: Code | None = Field(None, description="that does what is to be done, since the run was last taken up")
 
 
 def save(folder: Folder, progress: Progress) -> None:

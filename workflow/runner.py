@@ -7,8 +7,9 @@ from extraction_agent import errors
 from extraction_agent.model import Verdict
 from workflow import progress as states
 from workflow.fleet.fleet import failure
-from workflow.phases import STEPS, compliance, testing
+from workflow.phases import STEPS, compliance, load, testing
 from workflow.progress import Mode, PhaseState, Progress, StepState
+from workflow.resume import take_up
 from workflow.scenario import Scenario, nearest
 from workflow.steps import Context, Outcome, Result, Step, failed, not_done
 
@@ -17,13 +18,15 @@ _RECORDED = ("compliance", "operations")  # phases whose steps leave a file each
 
 
 def plan(scenario: Scenario, mode: Mode) -> tuple[PhaseState, ...]:
-    """What is to be done. Raises UsageError for a step that there is not."""
+    """What is to be done. Raises UsageError for a step that there is not, and for loads that cannot be."""
     known = [step for phase in _RECORDED for step in STEPS[phase]]
     for name in scenario.may_be_left:
         if name not in known:
             hint = nearest(name, known)
             raise errors.UsageError(f"may_be_left names {name}, which is no step of {' or '.join(_RECORDED)}: {hint}")
-    return tuple(_phase(scenario, phase, mode) for phase in STEPS)
+    phases = tuple(_phase(scenario, phase, mode) for phase in STEPS)
+    load.check(scenario)
+    return phases
 
 
 def _phase(scenario: Scenario, phase: str, mode: Mode) -> PhaseState:
@@ -69,13 +72,14 @@ class Run:
 
     def run(self) -> Progress:
         """Raises ExtractionError only if its state cannot be kept."""
-        if self._context.inventory is None or self._progress.taken_back:
-            self._forget_fleet()
+        self._progress = take_up(self._context, self._progress)
+        states.save(self._context.folder, self._progress)
         with self._context.resources:
             for number, phase in enumerate(self._progress.phases):
-                if phase.outcome not in ("passed", "skipped") and not self._phase_passed(number):
+                stopped = None if phase.outcome in ("passed", "skipped") else self._stopped(number)
+                if stopped is not None:
                     self._take_back()
-                    if phase.name != "testing":  # whose report was made with what stopped it
+                    if stopped.name != testing.REPORT:  # which would only give itself as its reason
                         self._tell_all()
                     return self._progress
             left = [
@@ -101,18 +105,8 @@ class Run:
             self._note(verdict=_verdict(result.outcome), because=f"the report of the whole run: {result.because}")
             self._take_back()
 
-    def _forget_fleet(self) -> None:
-        """What was done to a fleet that is gone, or was taken back, is to be done again."""
-        phases = []
-        for phase in self._progress.phases:
-            kept = tuple(
-                StepState(name=state.name) if STEPS[phase.name][state.name].on_fleet else state for state in phase.steps
-            )
-            outcome = phase.outcome if kept == phase.steps else "pending"
-            phases.append(phase.model_copy(update={"steps": kept, "outcome": outcome}))
-        self._note(phases=tuple(phases), taken_back="")
-
-    def _phase_passed(self, number: int) -> bool:
+    def _stopped(self, number: int) -> StepState | None:
+        """Do a phase. Returns the step for which its gate does not hold; None if it does."""
         phase = self._progress.phases[number]
         self._note_phase(number, outcome="running", because="")
         self._context.tell(f"{phase.name}")
@@ -131,10 +125,10 @@ class Run:
                 self._note_phase(number, outcome=came_to, because=f"{done.name}: {done.because}")
         if stopped is None:
             self._note_phase(number, outcome="passed")
-            return True
+            return None
         because = f"{stopped.name}: {stopped.because}"
         self._note(verdict=_verdict(stopped.outcome), because=f"the gate of {phase.name} does not hold: {because}")
-        return False
+        return stopped
 
     def _holds(self, state: StepState) -> bool:
         return state.outcome is Outcome.PASSED or (

@@ -7,9 +7,10 @@ import { summarize } from "./summary.js";
 import { failed, visit } from "./users.js";
 
 const OWN = "load-"; // how the names of configs begin that the users may change and start; they only look at others
-const P95 = 200; // ms; the user's figures
-const P99 = 500;
-const ERRORS = 0.01;
+const P95 = milliseconds("P95_SECONDS", 0.2); // the user's figures, unless a scenario asks for others
+const P99 = milliseconds("P99_SECONDS", 0.5);
+const ERRORS = figure("ERROR_RATE", 0.01);
+const TIMEOUTS = figure("POOL_TIMEOUTS", 0);
 
 const timeouts = new Counter("pool_timeouts"); // callers that got no connection in time
 const records = new Counter("records_beside"); // that the agent extracted meanwhile
@@ -44,12 +45,12 @@ function thresholdsOf(profile, shape, floors) {
   const strict = shape === "steady"; // where capacity is no excuse: a refusal is a failure
   const asked = {
     [`http_req_duration${judged},expected_response:true}`]: [`p(95)<${P95}`, `p(99)<${P99}`, "max>0"],
-    [`http_req_failed${judged}}`]: [strict ? `rate<${ERRORS}` : "rate>=0"],
-    [`errors${judged}}`]: [`rate<${ERRORS}`],
+    [`http_req_failed${judged}}`]: [strict ? `rate<=${ERRORS}` : "rate>=0"],
+    [`errors${judged}}`]: [`rate<=${ERRORS}`],
     [`refused${judged}}`]: ["rate>=0"],
     [`http_reqs${judged}}`]: ["count>0"],
     extractions_failed: ["count<1"],
-    pool_timeouts: ["count<1"],
+    pool_timeouts: [`count<=${TIMEOUTS}`],
   };
   for (const step of stepsOf(shape)) {
     asked[`http_req_duration{scenario:${step},expected_response:true}`] = ["max>=0"];
@@ -122,4 +123,17 @@ function figures() {
     }
   }
   return found;
+}
+
+function milliseconds(name, otherwise) {
+  return Number((1000 * figure(name, otherwise)).toPrecision(6)); // 0.55 s are 550 ms, not 550.0000000000001
+}
+
+/** A floor from the environment. */
+function figure(name, otherwise) {
+  const value = Number(__ENV[name] || otherwise);
+  if (!(value >= 0 && value < Infinity)) {
+    throw new Error(`${name} is ${__ENV[name]}: it is a number of at least 0.`);
+  }
+  return value;
 }

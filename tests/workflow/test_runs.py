@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from workflow.folder import Folder
-from workflow.phases.testing import unheld
+from workflow.phases.load import unheld
 
 from workflow_runs import NAME, ROOT, run, scenario
 

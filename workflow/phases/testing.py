@@ -12,8 +12,7 @@ from extraction_agent.report import evidence
 from workflow import commands, pytest
 from workflow.fleet.fleet import failure
 from workflow.folder import dumped
-from workflow.phases import compliance
-from workflow.phases.planning import MINUTES
+from workflow.phases import compliance, load
 from workflow.steps import Context, Result, Step, failed, not_done, passed
 
 ROLLOUT = "rollout"  # the step that changes the fleet
@@ -26,8 +25,6 @@ _OFFERED, _LEAST_SECONDS = 60, 20  # s of a run under the offered load
 _LEAST_SLOTS, _LEAST_RUN = 60, 3  # of the gate: with fewer it could not tell noise from change
 _SLOTS_TO_END = 240  # that are allowed at least, so that a verdict can be reached at all
 _REPORT = 600.0  # s
-_STORED, _LEAST_STORED = 1_000_000, 100_000  # records that stand in the store before users come
-_AROUND = 900.0  # s that a load takes beyond its own minutes, at most
 
 
 def _tests(context: Context) -> Result:
@@ -124,53 +121,6 @@ def _comparison_command(context: Context) -> list[str]:
     ]  # fmt: skip
 
 
-def _load(context: Context) -> Result:
-    """Users on the new profile in every shape, and on the old one in the first, which the report compares."""
-    log, missed = context.folder.file("testing/load.log"), {}
-    for profile, shape in _loads(context):
-        seconds = MINUTES[shape] * 60 * context.scale + _AROUND
-        done = commands.run(_load_command(context, profile, shape), log, seconds)
-        if not _load_file(context, profile, shape).is_file():
-            return failed(f"{profile} under the {shape} load was not measured: {done.last_words}", done.command)
-        if done.status:
-            missed[f"{profile} {shape}"] = unheld(_load_file(context, profile, shape))
-        context.tell(f"    {profile} {shape}: {'not held' if done.status else 'held'} in {done.seconds:,.0f} s")
-    held = ", ".join(f"{profile} {shape}" for profile, shape in _loads(context) if f"{profile} {shape}" not in missed)
-    told = f"held: {held or 'none'}; not held: {', '.join(f'{name}{why}' for name, why in missed.items()) or 'none'}"
-    return failed(told) if any(one.startswith(f"{context.scenario.after} ") for one in missed) else passed(told)
-
-
-def unheld(load: Path) -> str:
-    """The thresholds that k6 saw crossed, as it writes them, in parentheses; empty if it was something else."""
-    metrics = json.loads(load.read_text(encoding="utf-8"))["k6"]["metrics"]
-    crossed = [
-        f"{name.partition('{')[0]} {rule}"
-        for name, metric in metrics.items()
-        for rule, found in metric.get("thresholds", {}).items()
-        if not found["ok"]
-    ]
-    return f" ({', '.join(crossed)})" if crossed else ""
-
-
-def _loads(context: Context) -> list[tuple[str, str]]:
-    scenario = context.scenario
-    first, *_ = scenario.load.shapes
-    return [(scenario.before, first), *((scenario.after, shape) for shape in scenario.load.shapes)]
-
-
-def _load_file(context: Context, profile: str, shape: str) -> Path:
-    return context.folder.file(f"testing/load/{profile}-{shape}.json")
-
-
-def _load_command(context: Context, profile: str, shape: str) -> list[str]:
-    stored = max(_LEAST_STORED, round(_STORED * context.scale))
-    return [
-        str(commands.ROOT / "load-tests" / "run.sh"), "--profile", str(context.folder.profile(profile)),
-        "--shape", shape, "--scale", f"{context.scale:g}", "--scenario", context.scenario.name,
-        "--output", str(_load_file(context, profile, shape)), "--stored-rows", str(min(stored, _STORED)),
-    ]  # fmt: skip
-
-
 def _describe_machine(context: Context) -> None:
     context.folder.record("testing/machine.json", evidence.Machine, **machine.describe())
 
@@ -200,12 +150,7 @@ STEPS = (
         _rollout, on_fleet=True,
     ),
     Step("comparison", lambda context: commands.shown(_comparison_command(context)), _comparison),
-    Step(
-        "load",
-        lambda context: "load-tests/run.sh, k6's users: "
-        + ", ".join(f"{profile} {shape}" for profile, shape in _loads(context)),
-        _load,
-    ),
+    load.STEP,
     Step(REPORT, lambda context: commands.shown(["extractctl", "report", str(context.folder.path)]), _report,
          always=True),
 )  # fmt: skip
