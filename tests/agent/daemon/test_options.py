@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from certificates import Authority
 from daemons import EXTRACTION_AGENT, Manager
 
 SECRET = "s3cret/of the store"
@@ -68,6 +69,19 @@ def test_validating_touches_nothing(tmp_path: Path) -> None:
                 assert address == ours.getsockname(), "somebody else had connected before"
         finally:
             manager.close()
+
+
+def test_a_key_of_another_certificate_is_refused(tmp_path: Path) -> None:
+    """Before the agent is restarted with it, or told to reload."""
+    (tmp_path / "other").mkdir()
+    authority = Authority()
+    certificate, key = authority.issue(tmp_path)
+    _, other = authority.issue(tmp_path / "other")
+    for given, status in ((key, 0), (other, 2)):
+        tls = {"certificate": str(certificate), "key": str(given)}
+        done = _run(_write(tmp_path, store={"url": "postgresql://a@h/s"}, api={"tls": tls}), "--validate-config")
+        assert done.returncode == status, done.stderr
+    assert f"The certificate {certificate} with its key {other} cannot be used" in done.stderr
 
 
 @pytest.mark.parametrize(

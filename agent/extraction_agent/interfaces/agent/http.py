@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 import ssl
 
 from aiohttp import web
@@ -12,6 +13,8 @@ from extraction_agent.interfaces.agent.configuration import Configuration
 from extraction_agent.interfaces.agent.parts import Part, left
 from extraction_agent.interfaces.api.context import Context
 from extraction_agent.interfaces.api.listener import Listener
+
+_CREDENTIALS = "/run/credentials"  # where systemd keeps those of all units
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +50,18 @@ class Http(Part):
     async def stop(self, deadline: float) -> None:
         with contextlib.suppress(TimeoutError):
             await self._listener.close(left(deadline) / 2)
+
+
+def refuse_pair(configuration: Configuration) -> None:
+    """Raise UsageError if the certificate and its key do not belong together, as far as both can be read here.
+
+    Outside the agent's unit its credentials are those of the last start: a key that is about to be replaced.
+    """
+    tls = configuration.config.api.tls
+    if tls is None or (tls.key.is_relative_to(_CREDENTIALS) and "CREDENTIALS_DIRECTORY" not in os.environ):
+        return
+    if os.access(tls.certificate, os.R_OK) and os.access(tls.key, os.R_OK):
+        _tls(configuration)
 
 
 def _tls(configuration: Configuration) -> ssl.SSLContext | None:

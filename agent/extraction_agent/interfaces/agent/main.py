@@ -15,6 +15,7 @@ from extraction_agent import errors
 from extraction_agent.daemon import Daemon
 from extraction_agent.interfaces.agent import composition, configuration
 from extraction_agent.interfaces.agent.configuration import Configuration
+from extraction_agent.interfaces.agent.http import refuse_pair
 from extraction_agent.notify import Systemd
 from extraction_agent.observe import logs
 from extraction_agent.profiles import Profile
@@ -29,6 +30,7 @@ def main() -> None:
     try:
         loaded = configuration.load(options.config)
         if options.validate_config:
+            refuse_pair(loaded)
             sys.stdout.write(f"The configuration {options.config} is valid.\n")
         elif options.print_config:
             yaml.safe_dump(loaded.resolved(), sys.stdout, sort_keys=False, allow_unicode=True)
