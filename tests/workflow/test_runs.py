@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import yaml
 from workflow.folder import Folder
-from workflow.phases.load import unheld
 
 from workflow_runs import NAME, ROOT, run, scenario
 
@@ -142,11 +141,6 @@ def test_a_state_that_is_not_whole_is_not_gone_on_with(tmp_path: Path, text: str
     assert ended.status == 2
     assert told in ended.told
     assert "Begin a new run." in ended.told
-
-
-@pytest.mark.parametrize(("shape", "told"), [("spike", " (http_req_duration p(95)<200)"), ("steady", "")])
-def test_a_load_that_was_not_held_says_which_threshold(shape: str, told: str) -> None:
-    assert unheld(ROOT / "docs" / "acceptance" / "2026-11-26" / f"optimized-{shape}.json") == told
 
 
 @pytest.mark.ci

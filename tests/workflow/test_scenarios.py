@@ -67,6 +67,20 @@ def test_a_wrong_step_is_told(tmp_path: Path, phases: dict[str, list[str]], told
         plan(found, "quality")
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"load": {"shapes": ["ramp", "stress"]}}, "load.shapes lacks steady, under which baseline and optimized"),
+        ({"floors": {"load_users": 200}}, "ask for 200 users for 1800 s; the steady load is 100 users for 1800 s"),
+        ({"floors": {"load_seconds": 60}}, "ask for 100 users for 60 s; the steady load is 100 users for 1800 s"),
+    ],
+)
+def test_loads_that_cannot_be_are_refused(tmp_path: Path, changes: dict[str, Any], told: str) -> None:
+    with pytest.raises(errors.UsageError, match=told):
+        plan(scenario.load(str(_written(tmp_path, **changes))), "quality")
+    plan(scenario.load(str(_written(tmp_path, phases={"testing": ["tests"]}, **changes))), "quality")
+
+
 def test_a_step_that_may_be_left_exists(tmp_path: Path) -> None:
     found = scenario.load(str(_written(tmp_path, may_be_left=["dependencyaudit"])))
     with pytest.raises(errors.UsageError, match="did you mean dependency_audit"):
