@@ -49,8 +49,10 @@ class Copier:
         if extraction is None:
             return True
         try:
-            with ended_by(self._control.stop), of_this_agent.busy(_expected(extraction.plan)), waits.counted():
-                return self._copy_in_lane(extraction, chunk_no) and self._finish(extraction)
+            with ended_by(self._control.stop), waits.counted():
+                with of_this_agent.busy(_expected(extraction.plan)):
+                    nothing_left = self._copy_in_lane(extraction, chunk_no)
+                return nothing_left and self._finish(extraction)  # no chunk is in flight then: no record moves
         except errors.Fenced as fenced:
             log.info("%s", fenced)
             metrics.CHUNKS.labels("fenced").inc()

@@ -1,8 +1,8 @@
 """How fast records move: counted block by block as they pass, over the last 60 s.
 
 Per minute in which this agent had a chunk in flight, so that neither an idle minute nor the first seconds of an
-extraction look slow. In flight is everything from taking a connection to the store's commit and indexes: an agent
-that waits for its pool, its source or its store is slow, not idle.
+extraction look slow. In flight is everything from taking a connection to the store's commit: an agent that waits for
+its pool, its source or its store is slow, not idle. To index what was copied moves no records, however long it takes.
 """
 
 import threading

@@ -95,7 +95,7 @@ def test_what_waits_in_the_queue_is_work(side: _Side) -> None:
 
 
 def test_rows_that_have_come_are_not_still_to_come(side: _Side) -> None:
-    """A chunk whose rows are all there and that waits for its index is no proof of slowness."""
+    """A chunk whose rows are all there and that is still in flight is no proof of slowness."""
     with side.throughput.busy(3000):
         with side.throughput.chunk() as moved:
             moved(2900)
