@@ -1,6 +1,7 @@
 """Which installations of the program are removed: never the one that runs, nor the one that ran until now."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,31 @@ def test_what_ran_until_now_stays(
     said = done.stdout.partition("REMOVED ")[2].partition('"\n')[0].replace("\\", "")
     assert said, done.stdout + done.stderr
     assert json.loads(said) == [_FOLDER + name for name in removed]
+
+
+def test_extractctl_is_a_command_unless_somebody_else_has_one(tmp_path: Path) -> None:
+    tasks = yaml.safe_load((_ROOT / "roles" / "program" / "tasks" / "switch.yml").read_text(encoding="utf-8"))
+    link = [task for task in tasks if "extractctl" in task["name"]]
+    assert len(link) == 2
+    program, command = tmp_path / "opt" / "extractctl", tmp_path / "extractctl"
+    play = {"hosts": "localhost", "gather_facts": False, "vars": {"_program_command": str(command)}, "tasks": link}
+    text = json.dumps([play]).replace("/opt/extraction-agent/bin/extractctl", str(program))
+    playbook = tmp_path / "play.yml"
+    playbook.write_text(text.replace("match('/opt/extraction-agent/')", f"match('{program}')"), encoding="utf-8")
+
+    def run(*options: str) -> str:
+        check = json.dumps({"_check": "--check" in options, "ansible_python_interpreter": sys.executable})
+        done = plays.play(tmp_path, playbook, "-e", check, *options)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return "changed" if "changed=1" in done.stdout else "ok"
+
+    assert run("--check") == "changed", "a check of a new host, where the program is not yet"
+    assert not command.is_symlink()
+    program.parent.mkdir()
+    program.touch()
+    assert [run(), run(), run("--check")] == ["changed", "ok", "ok"]
+    assert command.readlink() == program
+    command.unlink()
+    command.write_text("another's", encoding="utf-8")
+    assert run() == "ok"
+    assert command.read_text(encoding="utf-8") == "another's"
