@@ -17,6 +17,7 @@ from extraction_agent.report.evidence import AgentSample, PoolUse
 _EVERY = 1.0  # s from one look to the next
 _CPU, _MEMORY = "process_cpu_seconds_total", "process_resident_memory_bytes"
 _POOL = "hikari_pool_"
+_LANES = ("lanes-", "source-")  # begin the names of chunks' lanes: full whenever there is work, so no pool to fill
 _ACTIVE, _MAX, _TIMEOUTS = f"{_POOL}active_connections", f"{_POOL}max_connections", f"{_POOL}timeouts_total"
 
 
@@ -54,7 +55,7 @@ class Sampler:
         self._thread.join()
 
     def pools(self) -> dict[str, PoolUse]:
-        """Of the whole time, by the pool's name."""
+        """Of the whole time, by the pool's name; without the lanes of chunks."""
         return {
             name: PoolUse(
                 active_most=int(max(active)),
@@ -105,6 +106,8 @@ class Sampler:
     def _take_pools(self, samples: list[Sample]) -> None:
         for one in samples:
             pool = one.labels.get("pool", "")
+            if pool.startswith(_LANES):
+                continue
             if one.name == _ACTIVE:
                 self._active.setdefault(pool, []).append(one.value)
             elif one.name == _MAX:

@@ -8,7 +8,7 @@ from grafana_foundation_sdk.models.dashboard import VariableOption
 from grafana import generations, limits, panels
 from grafana.frame import begin, row
 from grafana.panels import Column, Query, bars, graph, rows, spread, states
-from grafana.queries import API, AT_WORK, FLEET_AT_WORK, STATEMENTS, quantile, rate, summed
+from grafana.queries import API, AT_WORK, FLEET_AT_WORK, STATEMENTS, USE_OF_POOLS, quantile, rate, summed
 
 _SAYS = (
     "What a change brought: every figure by the generation of the profile that was at work, now against an earlier "
@@ -119,7 +119,7 @@ def _fleet(made: Dashboard) -> None:
                 Column(
                     "Fullest pool",
                     panels.PERCENT,
-                    "max by (instance) (hikari_pool_active_connections{} / hikari_pool_max_connections{} * 100)",
+                    f"max by (instance) ({USE_OF_POOLS})",
                     limits.POOL_PERCENT,
                 ),
                 Column(
@@ -163,7 +163,7 @@ def _ratio(expr: str) -> str:
 
 def _cost(made: Dashboard) -> None:
     records = summed(rate("extraction_records_extracted_total"))
-    attempts = summed(rate("extraction_chunks_total"))
+    attempts = summed(rate("extraction_chunks_total", 'result=~"done|failed"'))  # as the judge counts them
     failed = summed(rate("extraction_chunks_total", 'result="failed"'))
     row(
         made,
@@ -194,7 +194,8 @@ def _cost(made: Dashboard) -> None:
         ),
         graph(
             "Attempts at chunks that failed",
-            "Share of all. Above 1 % takes a trial back; without one, the log names chunk and reason.",
+            "Share of those that were done or failed. A point more than before takes a trial back; without one, the "
+            "log names chunk and reason.",
             panels.SHARE,
             Query(f"{failed} / ({attempts} > 0)", "failed"),
             limits=limits.ERROR_SHARE,

@@ -57,8 +57,8 @@ def begin(title: str, uid: str, says: str, since: str) -> b.Dashboard:
     made.variables(
         [
             b.DatasourceVariable("datasource").label("Prometheus").type("prometheus"),
-            _agents("job", "Job", "label_values(extraction_agent_build_info, job)"),
-            _agents("instance", "Agent", 'label_values(extraction_agent_build_info{job=~"$job"}, instance)'),
+            _agents("job", "Job", "label_values(extraction_agent_build_info, job)"),  # or all would be strangers too
+            _agents("instance", "Agent", 'label_values(extraction_agent_build_info{job=~"$job"}, instance)', ".+"),
         ]
     )
     made.annotations(list(_MARKS))
@@ -66,10 +66,12 @@ def begin(title: str, uid: str, says: str, since: str) -> b.Dashboard:
     return made.link(link.include_vars(True).keep_time(True).as_dropdown(False))
 
 
-def _agents(name: str, label: str, query: str) -> b.QueryVariable:
-    """A choice of several, or all."""
+def _agents(name: str, label: str, query: str, whole: str | None = None) -> b.QueryVariable:
+    """A choice of several, or all. whole: what all match; None: those that the query has found."""
     made = b.QueryVariable(name).label(label).datasource(SOURCE).query(query)
-    made.multi(True).include_all(True).all_value(".+").current(d.VariableOption(text="All", value="$__all"))
+    made.multi(True).include_all(True).current(d.VariableOption(text="All", value="$__all"))
+    if whole is not None:
+        made.all_value(whole)
     return made.refresh(d.VariableRefresh.ON_TIME_RANGE_CHANGED).sort(d.VariableSort.ALPHABETICAL_ASC)
 
 

@@ -2,7 +2,7 @@
 
 from grafana import limits, panels
 from grafana.panels import Column, Panel, Query, graph, rows
-from grafana.queries import API, STATEMENTS, rate
+from grafana.queries import API, STATEMENTS, USE_OF_POOLS, rate
 
 _RUNNING = 'count_values by (job, instance) ("generation", extraction_generation{})'
 _KEY = "by (job, instance)"
@@ -39,10 +39,7 @@ _ERRORS = _summed(rate("extraction_errors_total"))
 _CPU = _summed(rate("process_cpu_seconds_total"))
 _AGENTS = f"count by (generation) ({_RUNNING})"
 _MEMORY = f"{_summed('process_resident_memory_bytes{}')} / {_AGENTS}"
-_POOL = (
-    f"max by (generation) (max {_KEY} (hikari_pool_active_connections{{}} / hikari_pool_max_connections{{}} * 100) "
-    f"* on (job, instance) group_left (generation) {_RUNNING})"
-)
+_POOL = f"max by (generation) (max {_KEY} ({USE_OF_POOLS}) * on (job, instance) group_left (generation) {_RUNNING})"
 _API, _API_OVER = _quantile(0.95, "http_request_duration_seconds", API)
 _QUERY, _QUERY_OVER = _quantile(0.95, "extraction_query_duration_seconds", STATEMENTS)
 

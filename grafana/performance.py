@@ -5,7 +5,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana import limits, panels, queries
 from grafana.frame import begin, row
 from grafana.panels import Query, figure, graph
-from grafana.queries import API, FLEET_AT_WORK, STATEMENTS, quantile, rate, summed
+from grafana.queries import API, FLEET_AT_WORK, STATEMENTS, USE_OF_POOLS, quantile, rate, summed
 from grafana.rows import host, service, store, work
 
 _SAYS = (
@@ -37,11 +37,12 @@ def _now(made: Dashboard) -> None:
         "Now",
         figure(
             "Agents away",
-            "Agents that do not answer Prometheus. If not 0: `systemctl status extraction-agent` on the host; the "
-            "alert ExtractionAgentDown names it.",
+            "Agents that do not answer Prometheus, of the jobs that had one in the time shown. If not 0: `systemctl "
+            "status extraction-agent` on the host; the alert ExtractionAgentDown names it.",
             panels.COUNT,
             "count(up{}) - sum(up{})",
             limits.ANY,
+            absent="no agent seen",
         ),
         figure(
             "Throughput at work",
@@ -72,10 +73,11 @@ def _now(made: Dashboard) -> None:
         ),
         figure(
             "Fullest pool",
-            "Share of the connections in use, of the fullest pool. Above 80 %: look for callers that wait, and for "
-            "connections held too long, before the pool is made larger.",
+            "Share of the connections in use, of the fullest pool; lanes of chunks, which are full whenever there is "
+            "work, are left out. Above 80 %: look for callers that wait, and for connections held too long, before "
+            "the pool is made larger.",
             panels.PERCENT,
-            "max(hikari_pool_active_connections{} / hikari_pool_max_connections{} * 100)",
+            f"max({USE_OF_POOLS})",
             limits.POOL_PERCENT,
         ),
         figure(
@@ -129,7 +131,8 @@ def _asked_for(made: Dashboard) -> None:
         ),
         graph(
             "Use of the pools",
-            "Connections in use. Above 80 %: see 'Connection pools'." + of_all,
+            "Connections in use. Above 80 %: see 'Connection pools'; but `lanes-store` and `source-…` are of chunks, "
+            "and full whenever there is work." + of_all,
             panels.PERCENT,
             Query(queries.POOL_USE, "{{instance}} {{pool}}"),
             limits=limits.POOL_PERCENT,

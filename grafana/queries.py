@@ -8,6 +8,8 @@ ERRORS_A_MINUTE = "rate(extraction_errors_total[5m]) * 60"
 
 API = 'route=~"/api/.*"'  # what people wait for: no probe, no scrape, no page
 STATEMENTS = 'query!="ddl"'  # what a pool of 50 ms can be asked for: no index is built in it
+POOLS = 'pool!~"lanes-.*|source-.*"'  # those that can be too small: lanes of chunks are full whenever there is work
+USE_OF_POOLS = f"hikari_pool_active_connections{{, {POOLS}}} / hikari_pool_max_connections{{, {POOLS}}} * 100"
 
 
 def rate(metric: str, labels: str = "", window: str = "$__rate_interval") -> str:

@@ -34,8 +34,8 @@ def api(made: Dashboard) -> None:
         ),
         graph(
             "Requests",
-            "By status. 5xx: the log has the request's id; 429: callers ask more than the rate they may; 401 and 403: "
-            "a token has expired.",
+            "By status. 5xx: the log has the request's id; 429: callers ask more than the rate they may, or than the "
+            "agent can take at this moment; 401 and 403: a token has expired.",
             panels.A_SECOND,
             Query(summed(rate(f"{latency}_count"), "status"), "{{status}}"),
             stacked=True,
@@ -122,7 +122,7 @@ def threads(made: Dashboard) -> None:
         ),
         graph(
             "Calls ended and refused",
-            "Refused: the queue was full, and callers were told 503. Above 0: more agents, or fewer callers.",
+            "Refused: the queue was full, and callers were told 429. Above 0: more agents, or fewer callers.",
             panels.PER_MINUTE,
             Query(f"{summed(rate('extraction_threads_completed_total'))} * 60", "ended"),
             Query(f"{summed(rate('extraction_threads_rejected_total'))} * 60", "refused"),

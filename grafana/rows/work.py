@@ -24,8 +24,8 @@ def extractions(made: Dashboard) -> None:
         ),
         graph(
             "Time at work",
-            "Share of the time with a chunk in flight. Low with a full queue: agents take up no work; see 'Samplers' "
-            "and the log.",
+            "Share of the time with a chunk in flight; to index what was copied is none. Low with a full queue: agents "
+            "take up no work; see 'Samplers' and the log, and whether extractions are indexed (`extractctl list`).",
             panels.SHARE,
             Query(rate("extraction_busy_seconds_total")),
         ),
@@ -53,7 +53,7 @@ def extractions(made: Dashboard) -> None:
         graph(
             "Chunks in flight",
             "Less than the profile's `chunks_in_flight` with work in the queue: the source guard holds back, see "
-            "'Chunks a source may have in flight'.",
+            "'Chunks a source may have in flight'; or threads build indexes.",
             panels.COUNT,
             Query("extraction_chunks_in_flight{}"),
             stacked=True,

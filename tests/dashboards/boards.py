@@ -15,7 +15,7 @@ FILLED = {
     "$__rate_interval": "120s",
     "$__interval": "2s",
     "$__range": "180s",
-    "$job": ".+",
+    "$job": "extraction",  # all of them: the choice has no more
     "$instance": ".+",
     "$ago": "5s",
 }

@@ -12,10 +12,14 @@ from grafana import limits, queries
 from grafana.__main__ import DASHBOARDS
 from grafana.frame import text
 from grafana.panels import Query, chosen, graph
+from plugins.module_utils import exposition
 
 import promql
+from benchmarks import sampler
 from dashboards.boards import FOLDER, NAMES, Asked, asked, load, marks, panels
-from extraction_agent import profiles
+from extraction_agent import errors, profiles
+from extraction_agent.interfaces.api import problems
+from extraction_agent.pipeline import lanes
 
 _ROOT = Path(__file__).parents[2]
 _WIDTH = 24  # of Grafana's grid
@@ -174,6 +178,40 @@ def test_choices_list_what_the_agent_exposes() -> None:
                 named = re.fullmatch(r"label_values\((\w+)(?:\{.*\})?, (job|instance)\)", one["query"])
                 assert named is not None
                 assert named[1] in promql.known_series()
+
+
+@_EACH
+def test_all_are_agents_and_no_strangers(board: dict[str, Any]) -> None:
+    """What an imported-into Prometheus scrapes besides, itself say, has `up` and `process_…` too."""
+    job, instance = (one for one in board["templating"]["list"] if one["type"] == "query")
+    assert (job["name"], job["includeAll"], job.get("allValue")) == ("job", True, None), "All: what the query finds"
+    assert job["query"] == "label_values(extraction_agent_build_info, job)"
+    assert (instance["name"], instance["allValue"]) == ("instance", ".+"), "one that is away has no info, but is meant"
+
+
+def test_the_fullest_pool_is_none_of_the_lanes() -> None:
+    """They are full whenever there is work: red would mean that all is well."""
+    fullest = [one for one in _QUERIES if "hikari_pool_max_connections{" in one.expr and "/" in one.expr]
+    assert len(fullest) == 4, "the figure, the agents' table, the generations' table and graph"
+    for one in fullest:
+        found = re.findall(r'hikari_pool_(?:active|max)_connections\{[^}]*pool!~"([^"]+)"\}', one.expr)
+        assert len(found) == one.expr.count("hikari_pool_") == 2, one.where
+        for excluded in found:
+            assert re.fullmatch(excluded, lanes._STORE), one.where
+            assert re.fullmatch(excluded, lanes._of_sources("postgresql")), one.where
+            assert not re.fullmatch(excluded, "store"), one.where
+    assert all(name.startswith(sampler._LANES) for name in (lanes._STORE, lanes._of_sources("mysql")))
+
+
+def test_attempts_that_failed_are_of_those_that_the_judge_counts() -> None:
+    (one,) = [one for one in _QUERIES if one.where.endswith(": Attempts at chunks that failed A")]
+    assert re.findall(r'result(=~?)"([^"]+)"', one.expr) == [("=", "failed"), ("=~", "|".join(exposition._WAYS))]
+
+
+def test_a_refused_caller_is_told_what_the_panel_says() -> None:
+    (panel,) = [panel for panel in panels(_BOARDS[0]) if panel["title"] == "Calls ended and refused"]
+    (status,) = [status for error, status in problems._STATUS if error is errors.Busy]
+    assert f"callers were told {status.value}." in panel["description"]
 
 
 def test_only_the_four_are_of_every_agent() -> None:
