@@ -18,10 +18,11 @@ from procrastinate import manager, retry
 from procrastinate.job_context import JobContext
 from procrastinate.sync_psycopg_connector import SyncPsycopgConnector
 
-from extraction_agent import deadlines, postgres
+from extraction_agent import deadlines, postgres, sql
 from extraction_agent.store.reporting import forget, report
 
 TASK = "copy_chunk"
+_QUERIES = "extraction_agent.store.queries"
 _LONGEST_DELAY = 30.0  # s
 
 CopyChunk = Callable[[JobContext, int, int], Awaitable[None]]
@@ -84,8 +85,12 @@ class _Pool(psycopg_pool.AsyncConnectionPool):
 
 
 async def _configure(connection: psycopg.AsyncConnection[Any]) -> None:
-    """Each of its transactions is one statement: BEGIN and COMMIT around it would be two more."""
+    """Each of its transactions is one statement: BEGIN and COMMIT around it would be two more.
+
+    Pinned as the store's other sessions are: at `repeatable read`, two agents that fetch at once would fail.
+    """
     await connection.set_autocommit(True)
+    await connection.execute(sql.load(_QUERIES, "session"))
 
 
 async def _check(connection: psycopg.AsyncConnection[Any]) -> None:
