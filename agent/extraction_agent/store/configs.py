@@ -142,10 +142,15 @@ class Configs(Audit, Epochs):
         if self.watermark(config.id) != state:
             raise errors.Conflict(f"Another extraction of config {config.name} has just ended; start again.")
 
-    def reset_watermark(self, config_id: int) -> bool:
-        """Forget the watermark, so that the next run takes everything. False: there was none."""
+    def reset_watermark(self, config: Config) -> bool:
+        """Forget the watermark, so that the next run takes everything. False: there was none.
+
+        Raises Conflict if the config has an unfinished extraction; one that failed cannot be resumed any more.
+        """
         with self.transaction():
-            row = self._one("reset_watermark", config_id=config_id)
+            self.lock_config(config.id)
+            row = self._one("reset_watermark", config_id=config.id)
+            self.refuse_second(config)  # its end would bring a watermark back; one just resumed is seen only now
             if row is not None:
                 state, name = row
                 self.audit(None, "watermark.reset", f"config {name}", before={"watermark": state})

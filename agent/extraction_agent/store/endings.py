@@ -94,7 +94,7 @@ class Endings(Extractions):
                     return False
                 overtaken = self._one("overtaken", extraction_id=extraction_id)
                 assert overtaken is not None
-                later, redefined = overtaken
+                later, redefined, reset = overtaken
                 if later is not None:  # its rows would be taken twice, and the watermark moved back
                     raise errors.Conflict(
                         f"Extraction {later} has taken what {extraction_id} was to take: nothing is left to resume."
@@ -103,6 +103,11 @@ class Endings(Extractions):
                     raise errors.Conflict(
                         f"The config of extraction {extraction_id} was given another definition since it began: its "
                         "rest cannot be read as its beginning was. Start a new one."
+                    )
+                if reset:  # its end would bring a watermark back
+                    raise errors.Conflict(
+                        f"The watermark that extraction {extraction_id} went on from was reset: the next run takes "
+                        "what it was to take, and nothing is left to resume."
                     )
                 self._run("forgive_chunks", extraction_id=extraction_id)
                 self._audit_status("extraction.resumed", extraction_id, reopened[0], "running")

@@ -60,7 +60,7 @@ def test_the_life_of_a_config_and_its_extractions(items: Database, store: Databa
     with Store(store.url) as opened:
         config = opened.config("test")
         assert config is not None
-        assert opened.reset_watermark(config.id)
+        assert opened.reset_watermark(config)
         third = start(opened, open_source(items.url), "test", items.url, None, chunked, Settings()).extraction_id
         with opened.acting("agent:one"):
             assert opened.end(third, Status.FAILED, "the source is gone")

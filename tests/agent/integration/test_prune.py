@@ -185,7 +185,7 @@ def test_it_is_told_whose_rows_no_run_brings_again(source: Database, store: Data
     with Store(store.url) as opened:
         config = opened.config("orders")
         assert config is not None
-        opened.reset_watermark(config.id)
+        opened.reset_watermark(config)
     assert _prune(store, 0).not_again == []
     assert "a watermark" not in CliRunner().invoke(app, options).stdout
 

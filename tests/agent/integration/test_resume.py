@@ -58,6 +58,46 @@ def test_an_incremental_run_nobody_overtook_is_resumed(tmp_path: Path, store: Da
         assert opened.status(failed) is Status.RUNNING
 
 
+def test_a_run_from_a_watermark_that_was_reset_is_not_resumed(tmp_path: Path, store: Database) -> None:
+    """Its end would bring the watermark back, and the next run would not take everything."""
+    path = tmp_path / "items.db"
+    definition = Definition(table="item", watermark="id", overlap_seconds=5)
+    url = f"sqlite://{path}"
+    _add(path, 1, 100)
+    extract(url, store, definition)
+    failed = _fail(url, store, definition)
+    with Store(store.url) as opened:
+        config = opened.config("test")
+        assert config is not None
+        assert opened.reset_watermark(config)
+        with pytest.raises(errors.Conflict, match=f"watermark that extraction {failed} went on from was reset"):
+            opened.reopen(failed)
+        assert opened.status(failed) is Status.FAILED
+        assert opened.watermark(config.id) is None
+        everything = extract(url, store, definition)
+        with pytest.raises(errors.Conflict, match="was reset"):
+            opened.reopen(failed)
+    counted = "SELECT count(*) FROM extraction_data WHERE extraction_id = %(number)s"
+    assert store.value(counted, {"number": everything}) == 100
+
+
+def test_no_watermark_is_reset_under_a_run(tmp_path: Path, store: Database) -> None:
+    path = tmp_path / "items.db"
+    definition = Definition(table="item", watermark="id")
+    _add(path, 1, 100)
+    extract(f"sqlite://{path}", store, definition)
+    failed = _fail(f"sqlite://{path}", store, definition)
+    with Store(store.url) as opened:
+        config = opened.config("test")
+        assert config is not None
+        before = opened.watermark(config.id)
+        assert opened.reopen(failed)
+        with pytest.raises(errors.Conflict, match=f"Extraction {failed} of config test is not finished"):
+            opened.reset_watermark(config)
+        assert opened.watermark(config.id) == before
+        assert opened.extraction(failed).watermark is not None
+
+
 def test_a_failed_run_beside_an_unfinished_one_is_not_resumed(source: Database, store: Database) -> None:
     source.run("CREATE TABLE item (id integer PRIMARY KEY)")
     failed = _fail(source.url, store, Definition(table="item"))

@@ -53,7 +53,7 @@ def reset(store: Database, name: str = "test") -> bool:
     with Store(store.url) as opened:
         config = opened.config(name)
         assert config is not None
-        return opened.reset_watermark(config.id)
+        return opened.reset_watermark(config)
 
 
 @pytest.mark.parametrize("column", ["changed_at", "xmin", "version"])

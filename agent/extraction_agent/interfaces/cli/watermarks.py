@@ -41,8 +41,7 @@ def reset(config: options.ConfigName, store: options.Store, json: options.Json =
     """Forget a config's watermark, so that its next run takes everything."""
     with Store(store) as opened:
         known = known_config(opened, config)
-        opened.refuse_second(known)  # its end would bring a watermark back
-        if not opened.reset_watermark(known.id):
+        if not opened.reset_watermark(known):
             raise errors.UsageError(f"Config {config} has no watermark: its next run takes everything anyway.")
     if json:
         output.as_json({"config": config, "watermark": None})
