@@ -46,7 +46,7 @@ def find(connection: Connection, definition: Definition) -> Relation:
     """The relation a definition names. Raises UsageError with the nearest names."""
     if definition.query is not None:
         body = bind(connection, definition.query, definition.parameters)
-        return Relation(q.SQL("({}) AS query").format(sql.trusted(body)), "the query", "query")
+        return Relation(q.SQL("({}\n) AS query").format(sql.trusted(body)), "the query", "query")
     assert definition.table is not None
     for schema, name in _readings(definition.table):
         row = connection.execute(sql.load(PACKAGE, "postgresql_relation"), {"schema": schema, "name": name}).fetchone()

@@ -163,6 +163,12 @@ def test_queries_with_parameters(source: Database, store: Database, format_: For
     assert assert_same(source, store, relation, ["id", "name"], number, format_) == 800
 
 
+def test_a_query_that_ends_in_a_remark(source: Database, store: Database) -> None:
+    source.run("CREATE TABLE base AS SELECT generate_series(1, 10) AS id")
+    extract(source.url, store, Definition(query="SELECT id FROM base -- all of it"))
+    assert store.value("SELECT count(*) FROM extraction_data") == 10
+
+
 @FORMATS
 def test_unlogged_tables_and_typed_tables(source: Database, store: Database, format_: Format) -> None:
     source.run(
