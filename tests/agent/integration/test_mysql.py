@@ -11,7 +11,7 @@ import pytest
 from extraction_agent import errors
 from extraction_agent.model import Consistency, Definition, Format
 from extraction_agent.sources import open_source
-from extraction_agent.sources.mysql_connection import Address
+from extraction_agent.sources.mysql_connection import Address, Connection
 from extraction_agent.sources.protocol import Planned
 from mariadb import MariaDB
 from support import Database, extract
@@ -158,6 +158,23 @@ def test_a_range_of_a_composite_key_uses_the_index(mariadb: MariaDB) -> None:
 
 def plan(mariadb: MariaDB, definition: Definition, chunk_rows: int = 100_000) -> Planned:
     return open_source(mariadb.url).plan(definition, chunk_rows, None)
+
+
+def test_a_server_that_explains_as_a_tree_unless_told(mariadb: MariaDB, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MySQL 8.0.32 and later do with explain_format = TREE."""
+    mariadb.run("CREATE TABLE item (id INT PRIMARY KEY)", "INSERT INTO item SELECT seq FROM seq_1_to_1000")
+    mariadb.run("ANALYZE TABLE item")
+    asked = Connection.records
+
+    def records(connection: Connection, statement: str) -> list[dict[str, Any]]:
+        if statement.startswith("EXPLAIN SELECT"):
+            return [{"EXPLAIN": "-> Covering index scan on item using PRIMARY  (cost=101 rows=1000)"}]
+        return asked(connection, statement)
+
+    monkeypatch.setattr(Connection, "records", records)
+    planned = plan(mariadb, Definition(table="item"), chunk_rows=100)
+    assert planned.plan.method == "key"
+    assert len(planned.chunks) > 5
 
 
 def test_consistency(mariadb: MariaDB) -> None:
