@@ -16,11 +16,16 @@ def hint(name: str, names: Iterable[str], most: int = 3) -> str:
     return f" Did you mean {' or '.join(near)}?" if near else ""
 
 
-def chosen(all_columns: tuple[Column, ...], definition: Definition, label: str) -> tuple[Column, ...]:
-    """The columns to extract. Raises UsageError for one that does not exist."""
+def chosen(
+    all_columns: tuple[Column, ...], definition: Definition, label: str, hidden: str | None = None
+) -> tuple[Column, ...]:
+    """The columns to extract. Raises UsageError for one that does not exist.
+
+    hidden: what the source knows of every row beside its columns, and takes for a watermark.
+    """
     by_name = {column.name: column for column in all_columns}
     wanted = [*definition.columns, *definition.exclude, *definition.key]
-    if definition.watermark and definition.watermark != "xmin":
+    if definition.watermark and definition.watermark != hidden:
         wanted.append(definition.watermark)
     for name in wanted:
         if name not in by_name:

@@ -46,7 +46,7 @@ def cut(
     only = catalog.asked_for(relation, definition)
     all_columns = catalog.columns_of(connection, relation.sql, only)
     asked = definition.model_copy(update={"exclude": ()}) if only else definition  # what is left out is not described
-    columns = chosen(all_columns, asked, relation.label)
+    columns = chosen(all_columns, asked, relation.label, hidden="xmin")
     if definition.columns and only:
         columns = tuple(column for column in columns if column.name in definition.columns)
     key = catalog.key_of(connection, relation, all_columns, definition.key)

@@ -95,6 +95,10 @@ class Source:
             if name.startswith(_TRANSIENT):
                 raise errors.SourceUnavailable(f"{self.where} cannot be read now: {message}.") from error
             raise errors.SourceError(f"{self.where}: {message}.") from error
+        except UnicodeError as error:  # of a statement that would repeat what `_text` let through
+            raise errors.SourceError(
+                f"{self.where}: a name or a text that a statement would hold is not valid UTF-8. Correct it there."
+            ) from error
 
 
 def _text(data: bytes) -> str:

@@ -96,6 +96,7 @@ def _by_key(connection: sqlite3.Connection, plan: Plan, key: catalog.Key) -> Cut
         found = connection.execute(statement).fetchone()
         if found is None:
             break
+        _refuse_broken(plan, found)
         bounds.append(found)
     edges = [None, *bounds, None]
     chunks = [Chunk(low=low, high=high) for low, high in pairwise(edges)]
@@ -105,6 +106,18 @@ def _by_key(connection: sqlite3.Connection, plan: Plan, key: catalog.Key) -> Cut
         "estimated_rows": len(chunks) * plan.chunk_rows,
     }
     return Cut(plan.model_copy(update=changes), chunks)
+
+
+def _refuse_broken(plan: Plan, bound: tuple[str, ...]) -> None:
+    """Raise SourceError for a bound that no statement could hold."""
+    for column, text in zip(plan.key, bound, strict=True):
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise errors.SourceError(
+                f"{plan.relation}: column {column.name} holds a text that is not valid UTF-8. Correct the row, or "
+                "leave the column out with --exclude and read all by one statement with --consistency snapshot."
+            ) from error
 
 
 def _incremental(

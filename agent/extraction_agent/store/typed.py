@@ -11,23 +11,26 @@ from extraction_agent.postgres import Connection
 
 _QUERIES = "extraction_agent.store.queries"
 SCHEMA = "extraction_typed"
-_LONGEST_NAME = 63  # bytes of a PostgreSQL name
+_OURS = ("_chunk_no", "_extraction_id")
+_SYSTEM = ("cmax", "cmin", "ctid", "tableoid", "xmax", "xmin")  # every table has them
+_LONGEST_NAME = 63  # bytes of a PostgreSQL name; a longer one is cut short without an error
 _DIGEST = 12  # hexadecimal digits
 
 
 def prepare(connection: Connection, name: str, columns: tuple[Column, ...]) -> str:
     """Make the table, or add columns that are new at the source. Returns its quoted name.
 
-    Raises UsageError if a column has another type than the records kept so far; psycopg.errors.LockNotAvailable if a
-    column is new and somebody reads the table.
+    Raises UsageError if a column has another type than the records kept so far, or a name that no column of ours can
+    have; psycopg.errors.LockNotAvailable if a column is new and somebody reads the table.
     """
     table = table_of(name)
     text = table.as_string(connection)
-    taken = sorted({"_extraction_id", "_chunk_no"} & {column.name for column in columns})
-    if taken:
-        raise errors.UsageError(
-            f"Column {taken[0]} of the source has the name of one of ours: leave it out with --exclude, or use json."
-        )
+    for column in columns:
+        objection = _objection(column.name)
+        if objection is not None:
+            raise errors.UsageError(
+                f"Column {column.name} of the source {objection}: leave it out with --exclude, or use json."
+            )
     have = _columns(connection, text)
     for column in columns if have else ():
         if have.get(column.name, column.sent_as) != column.sent_as:
@@ -48,6 +51,17 @@ def prepare(connection: Connection, name: str, columns: tuple[Column, ...]) -> s
             "Leave the column out with --exclude, or use --format json."
         ) from error
     return text
+
+
+def _objection(name: str) -> str | None:
+    """Why a table of ours can have no column of this name; None: it can."""
+    if name in _OURS:
+        return "has the name of one of ours"
+    if name in _SYSTEM:
+        return "has the name of one of PostgreSQL's own"
+    if len(name.encode()) > _LONGEST_NAME:
+        return f"has a name of more than the {_LONGEST_NAME} bytes that PostgreSQL keeps"
+    return None if name else "has no name"
 
 
 def widen(connection: Connection, part: q.Composable, target: q.Composable) -> None:

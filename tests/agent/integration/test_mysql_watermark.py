@@ -81,3 +81,9 @@ def test_incremental_of_nothing_and_of_a_text(mariadb: MariaDB) -> None:
     assert taken(mariadb, second) == [(1, True)]
     with pytest.raises(errors.UsageError, match="The watermark w is text"):
         source.plan(Definition(table="words", watermark="w"), 100_000, None)
+
+
+def test_xmin_is_of_postgresql(mariadb: MariaDB) -> None:
+    mariadb.run(TIMED)
+    with pytest.raises(errors.UsageError, match=r"Column xmin does not exist in table \w+\.item"):
+        open_source(mariadb.url).plan(Definition(table="item", watermark="xmin"), 1000, None)

@@ -154,6 +154,25 @@ def test_texts_postgresql_cannot_keep(file: File, store: Database, format_: Form
         extract(file.url, store, Definition(table="item", format=format_), name="other")
 
 
+def test_a_key_that_is_not_utf_8(file: File) -> None:
+    file.run("CREATE TABLE item (k TEXT PRIMARY KEY NOT NULL, n INT) WITHOUT ROWID")
+    file.run("INSERT INTO item VALUES ('a', 1), (CAST(x'ff' AS TEXT), 2), (CAST(x'ffff' AS TEXT), 3)")
+    assert len(file.plan(Definition(table="item")).chunks) == 1  # no bound is such a text
+    with pytest.raises(errors.SourceError, match="column k holds a text that is not valid UTF-8"):
+        file.plan(Definition(table="item"), chunk_rows=2)
+    by_one = file.plan(Definition(table="item", exclude=("k",), consistency=Consistency.SNAPSHOT), chunk_rows=2)
+    assert [number for number, _window in file.taken(by_one)] == [1, 2, 3]
+
+
+def test_a_name_that_is_not_utf_8(file: File) -> None:
+    file.run("CREATE TABLE item (id INTEGER PRIMARY KEY, naym TEXT)")
+    written = file.path.read_bytes()
+    assert written.count(b"naym") == 1
+    file.path.write_bytes(written.replace(b"naym", b"na\xffm"))
+    with pytest.raises(errors.SourceError, match=r"a file %41\?\.db: .* is not valid UTF-8"):
+        file.plan(Definition(table="item"))
+
+
 def test_queries_and_names(file: File, store: Database) -> None:
     file.run('CREATE TABLE "we""ird \'näme" ("a b" INTEGER PRIMARY KEY, "c""d" TEXT)')
     file.run('INSERT INTO "we""ird \'näme" VALUES (?, ?)', rows=[(1, "x"), (2, "y' OR 1 --")])
@@ -163,6 +182,21 @@ def test_queries_and_names(file: File, store: Database) -> None:
     definition = Definition(query=query, parameters={"w": "y' OR 1 --"}, format=Format.TYPED)
     extract(file.url, store, definition, name="queried")
     assert store.rows("SELECT n, c, m FROM extraction_typed.queried") == [(2, 1, 2)]
+
+
+@pytest.mark.parametrize("name", ["ы" * 32, "x" * 64, "ctid", "xmin", ""])
+def test_names_no_typed_table_can_have(file: File, store: Database, name: str) -> None:
+    """PostgreSQL would cut them short without a word, and the next run would not know its own columns again."""
+    file.run(f'CREATE TABLE item (id INTEGER PRIMARY KEY, "{name}" TEXT)', "INSERT INTO item VALUES (1, 'a')")
+    for _ in range(2):
+        with pytest.raises(errors.UsageError, match=rf"Column {name}.*--exclude, or use (--format )?json"):
+            extract(file.url, store, Definition(table="item", format=Format.TYPED))
+    assert store.rows("SELECT FROM pg_class WHERE relnamespace = 'extraction_typed'::regnamespace") == []
+    extract(file.url, store, Definition(table="item"), name="json")
+    assert store.value("SELECT data::text FROM extraction_data") == f'{{"id":1,"{name}":"a"}}'
+    file.run(f"CREATE TABLE fits (id INTEGER PRIMARY KEY, {name[:31]}_ TEXT)")
+    for _ in range(2):
+        extract(file.url, store, Definition(table="fits", format=Format.TYPED), name="typed")
 
 
 def test_what_is_missing(file: File, tmp_path: Path) -> None:
@@ -263,6 +297,13 @@ def test_incremental_by_number_and_by_nonsense(file: File) -> None:
     for column in ("word", "mix"):
         with pytest.raises(errors.UsageError, match=f"The watermark {column} holds"):
             file.plan(Definition(table="item", watermark=column))
+
+
+def test_xmin_is_of_postgresql(file: File) -> None:
+    file.run("CREATE TABLE item (id INTEGER PRIMARY KEY)", "CREATE TABLE own (id INTEGER PRIMARY KEY, xmin INTEGER)")
+    with pytest.raises(errors.UsageError, match="Column xmin does not exist in table item"):
+        file.plan(Definition(table="item", watermark="xmin"))
+    assert file.plan(Definition(table="own", watermark="xmin")).watermark is not None
 
 
 def test_rows_alike_in_an_overlap_are_counted(file: File, store: Database) -> None:
