@@ -1,6 +1,7 @@
 """Extractions beside the users: without them it would be another load, so one that they left is none."""
 
 import http.client
+import signal
 import sys
 import threading
 from contextlib import nullcontext
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import load
+from benchmarks import bench, load, service, sides
 
 _KEPT = Path(__file__).parent / "data" / "kept.json"
 _LONGEST = 30.0  # s
@@ -46,17 +47,17 @@ def test_a_load_whose_extractions_stopped_leaves_no_file(
         written.write_bytes(_KEPT.read_bytes())
         return 0
 
-    bench = SimpleNamespace(folder=tmp_path, fill=lambda _: None, source_url="")
+    servers = SimpleNamespace(folder=tmp_path, fill=lambda _: None, source_url="")
     side = SimpleNamespace(store_url="", file=tmp_path)
     sampler = SimpleNamespace(missed=[], pools=dict, samples=[], records_per_minute=lambda: 1.0)
     monkeypatch.setattr(load, "find_k6", lambda: "k6")
-    monkeypatch.setattr(load.b, "servers", lambda **_: nullcontext(bench))
-    monkeypatch.setattr(load.sides, "prepare", lambda *_: [side])
-    monkeypatch.setattr(load.service, "running", lambda *_: nullcontext(agent))
+    monkeypatch.setattr(bench, "servers", lambda **_: nullcontext(servers))
+    monkeypatch.setattr(sides, "prepare", lambda *_: [side])
+    monkeypatch.setattr(service, "running", lambda *_: nullcontext(agent))
     monkeypatch.setattr(load, "Sampler", lambda *_: nullcontext(sampler))
     monkeypatch.setattr(load, "_with_agent", lambda found, _: found)
     monkeypatch.setattr(load, "_users", users)
-    monkeypatch.setattr(load.signal, "signal", lambda *_: None)  # which is pytest's here
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # which is pytest's here
     monkeypatch.setattr(sys, "argv", ["load", "--output", str(tmp_path / "result.json")])
     assert load.main() == 1
     told = capsys.readouterr().err
