@@ -59,8 +59,7 @@ def apply(
         raise UsageError(
             f"An overlapping run knows a row again by what is extracted of it: {column} must be among the columns."
         )
-    if plan.method != "key" or not {each.name for each in plan.key} <= extracted:
-        ranges = ranges[:1] and [Chunk()]  # rows alike must meet in one chunk, for each known one drops one
+    ranges = meeting(plan, ranges)
     window = _since(quoted, literal, horizon.start)
     older = f"({window}) IS NOT TRUE"
     chunks = [chunk.model_copy(update={"condition": older}) for chunk in ranges]
@@ -68,6 +67,12 @@ def apply(
     after = {"kind": KIND, "column": column, "from": horizon.start, "high": horizon.high}
     changes = {"deduplicate": True, "condition": condition(quoted, literal, state)}
     return plan.model_copy(update=changes), chunks, after
+
+
+def meeting(plan: Plan, ranges: list[Chunk]) -> list[Chunk]:
+    """The ranges, or one in their place: rows alike must meet in one chunk, for each known one drops one."""
+    apart = plan.method == "key" and {each.name for each in plan.key} <= {each.name for each in plan.columns}
+    return ranges if apart else ranges[:1] and [Chunk()]
 
 
 def _since(quoted: str, literal: Literal, start: str | None) -> str:

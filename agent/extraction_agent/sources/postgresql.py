@@ -13,6 +13,7 @@ from extraction_agent import deadlines, errors, postgres, sql, waits
 from extraction_agent.copyio import CopyOut
 from extraction_agent.model import Chunk, Consistency, Definition, Plan
 from extraction_agent.sources import postgresql_catalog as catalog
+from extraction_agent.sources import postgresql_parts as parts
 from extraction_agent.sources import postgresql_planner as planner
 from extraction_agent.sources import postgresql_watermark as incremental
 from extraction_agent.sources import protocol
@@ -231,14 +232,19 @@ class Session:
         )
 
     def check_schema(self, plan: Plan) -> None:
-        """Raise SchemaChanged if a planned column is gone or of another type."""
+        """Raise SchemaChanged if a planned column is gone or of another type.
+
+        Or if a partition was attached since the shared snapshot, which does not freeze what a statement reads: some
+        chunks would have its rows, others not.
+        """
         names = tuple(column.name for column in plan.columns)
         with self._source._errors():
             try:
                 now = catalog.columns_of(self._connection, sql.trusted(plan.relation), names)
             except _CHANGED as error:
                 raise self._changed(postgres.describe(error)) from error
-        change = describe_change(plan.columns, now)
+            attached = parts.attached(self._connection, plan) if self._shared else []
+        change = describe_change(plan.columns, now) or "; ".join(f"partition {name} was attached" for name in attached)
         if change:
             raise self._changed(change)
 

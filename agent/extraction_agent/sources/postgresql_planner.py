@@ -18,6 +18,7 @@ from extraction_agent.model import Chunk, Column, Consistency, Definition, Plan
 from extraction_agent.postgres import Connection
 from extraction_agent.sources import postgresql_catalog as catalog
 from extraction_agent.sources.columns import chosen
+from extraction_agent.sources.postgresql_parts import leaves
 from extraction_agent.sources.postgresql_statements import select, where
 
 PAGES_PER_CHUNK = 64  # of the sample; the share of rows in a chunk then varies by some 1/sqrt(64) = 12 %
@@ -105,7 +106,7 @@ def _by_key(
 ) -> Cut:
     consistency = definition.consistency or (Consistency.CHUNK if key.primary else Consistency.SNAPSHOT)
     expected = math.ceil(plan.estimated_rows / plan.chunk_rows)
-    blocks = sum(leaf[1] for leaf in _leaves(connection, relation)) or 1
+    blocks = sum(leaf.blocks for leaf in leaves(connection, relation)) or 1
     # How many pages hold rows that fulfil a condition is not known: look at as many as may be looked at.
     pages = expected * PAGES_PER_CHUNK if plan.condition is None else _MOST_SAMPLED_PAGES
     percent = min(100.0, 100.0 * min(pages, _MOST_SAMPLED_PAGES) / blocks)
@@ -161,34 +162,25 @@ def _by_block(connection: Connection, plan: Plan, definition: Definition, relati
             f"{relation.label} has no primary key and no unique key without NULLs, so its chunks are ranges of blocks, "
             "and those need one snapshot: use --consistency snapshot, or give --key."
         )
-    leaves = _leaves(connection, relation)
-    if not all(readable for _name, _blocks, readable in leaves):
+    parts = leaves(connection, relation)
+    if not all(part.readable for part in parts):
         return _whole(plan, "no key, and not every part of it may be read by itself")
-    blocks = sum(size for _name, size, _readable in leaves)
+    blocks = sum(part.blocks for part in parts)
     step = max(1, round(blocks * plan.chunk_rows / max(plan.estimated_rows, 1)), blocks // _MOST_CHUNKS)
     chunks = [
         Chunk(
             low=(str(low),) if low else None,
-            high=(str(low + step),) if low + step < size else None,
-            part=name,
+            high=(str(low + step),) if low + step < part.blocks else None,
+            part=part.name,
         )
-        for name, size, _readable in leaves
-        for low in range(0, max(size, 1), step)
+        for part in parts
+        for low in range(0, max(part.blocks, 1), step)
     ]
     changes = {
         "method": "ctid", "consistency": Consistency.SNAPSHOT, "restart_on_lost_snapshot": True,
         "reason": f"no usable key: ranges of {step:,} blocks, all under one snapshot",
     }  # fmt: skip
     return Cut(plan.model_copy(update=changes), chunks, [])
-
-
-def _leaves(connection: Connection, relation: catalog.Relation) -> list[tuple[str, int, bool]]:
-    return [
-        (name, blocks, readable)
-        for name, blocks, readable in connection.execute(
-            sql.load(catalog.PACKAGE, "postgresql_leaves"), {"relation": relation.oid}
-        )
-    ]
 
 
 def _key_sql(columns: tuple[Column, ...]) -> dict[str, q.Composable]:

@@ -5,6 +5,7 @@ the watermark column only keeps the reading short. docs/explanation/watermark.md
 Where transactions cannot be seen, a run overlaps the last one instead (overlap.py) and says so.
 """
 
+import math
 import re
 import time
 from dataclasses import dataclass
@@ -14,10 +15,11 @@ import psycopg
 from psycopg import sql as q
 
 from extraction_agent import errors, sql
-from extraction_agent.model import Consistency, Definition
+from extraction_agent.model import Chunk, Consistency, Definition
 from extraction_agent.postgres import Connection
 from extraction_agent.sources import overlap
 from extraction_agent.sources import postgresql_catalog as catalog
+from extraction_agent.sources import postgresql_parts as parts
 from extraction_agent.sources.columns import hint
 from extraction_agent.sources.postgresql_planner import Cut
 
@@ -113,30 +115,51 @@ class Exact:
         self._identity = {"system": system, "timeline": timeline}
         self._notes: list[str] = []
         self._written = ("0/0", 0.0)
+        self._leaves: list[parts.Leaf] = []  # as the run's snapshot has them
+        self._apart: list[Chunk] = []  # of leaves that other rows are wanted of than the plan's condition says
         # Nothing tells when a prepared transaction began, but it was not before the horizon of a run that saw it open.
         self._low = low if not prepared else state["low"] if state is not None and state["kind"] == KIND else None
 
     def condition(self, connection: Connection, facts: dict[str, Any]) -> str | None:
-        self._written = _written(connection)
+        self._written, self._leaves = _written(connection), parts.leaves(connection, self._relation)
         state = self._state
         if state is None:
             return None
         if state["kind"] == overlap.KIND:
             assert self._stamp is not None
             return overlap.condition(self._stamp.quoted.as_string(connection), self._text(connection), state)
-        bound = self._bound(state["low"])
-        if self._other_history(state, facts):
+        other = self._other_history(state, facts)
+        if other:
             self._note_other_history()
-            return None if bound is None else bound.as_string(connection)
-        xid = _xid(facts)
-        parts = [] if bound is None else [bound]
-        parts.append(q.SQL("{} >= {}").format(xid, q.Literal(int(state["xmin"]))))
-        parts.append(q.SQL("NOT {}::int8multirange @> {}").format(q.Literal(state["seen"]), xid))
-        parts.append(_NORMAL)
-        return q.SQL(" AND ").join(parts).as_string(connection)
+        # After a restore into another system the tables have other numbers too.
+        same_tables = state["system"] == self._identity["system"]
+        change = parts.since(state, self._leaves, numbered=not other) if same_tables else parts.Change()
+        if change.new:
+            self._notes.append(change.note)
+        if change.new and len(change.new) == len(self._leaves):
+            return None
+        self._apart = change.whole
+        self._apart += [leaf.chunk(_together(connection, self._later(marks, facts))) for leaf, marks in change.back]
+        bound = self._bound(state["low"], self._definition.overlap_seconds)
+        conditions = ([] if bound is None else [bound]) if other else self._later(state, facts)
+        if self._apart:
+            conditions.append(change.apart)
+        return _together(connection, conditions) if conditions else None
+
+    def _later(self, marks: State, facts: dict[str, Any]) -> list[q.Composed]:
+        """Conditions of a row that a run did not see. marks: what that run's state says of it."""
+        # `seen` reaches no further back than that run's overlap did, so neither may this run.
+        seconds = min(self._definition.overlap_seconds, marks.get("seconds", math.inf))
+        bound, xid = self._bound(marks["low"], seconds), _xid(facts)
+        return [
+            *([] if bound is None else [bound]),
+            q.SQL("{} >= {}").format(xid, q.Literal(int(marks["xmin"]))),
+            q.SQL("NOT {}::int8multirange @> {}").format(q.Literal(marks["seen"]), xid),
+            _NORMAL,
+        ]
 
     def mark(self, connection: Connection, facts: dict[str, Any], cut: Cut) -> Marked:
-        bound, xid = self._bound(self._low), _xid(facts)
+        bound, xid = self._bound(self._low, self._definition.overlap_seconds), _xid(facts)
         young = [] if bound is None else [bound]
         young += [q.SQL("{} >= {}").format(xid, q.Literal(int(facts["xmin"]))), _NORMAL]
         row = connection.execute(
@@ -145,23 +168,28 @@ class Exact:
             )
         ).fetchone()
         assert row is not None
-        changes = {
-            "restart_on_lost_snapshot": True,
-            "deduplicate": self._state is not None and self._state["kind"] == overlap.KIND,
-        }
+        state, plan = self._state, cut.plan
+        same = state is not None and state["kind"] == KIND and not self._other_history(state, facts)
         after = {
-            "kind": KIND, "column": self._definition.watermark, "low": self._low,
-            "xmin": facts["xmin"], "seen": row[0], **self._identity,
+            "kind": KIND, "column": self._definition.watermark, "low": self._low, "xmin": facts["xmin"],
+            "seen": row[0], "seconds": self._definition.overlap_seconds, **self._identity,
+            **parts.kept(connection, state if same else None, self._leaves),
         }  # fmt: skip
+        deduplicate = state is not None and state["kind"] == overlap.KIND
+        chunks = overlap.meeting(plan, cut.chunks) if deduplicate else cut.chunks
+        if self._apart:
+            chunks = [chunk.model_copy(update={"condition": plan.condition}) for chunk in chunks] + self._apart
+            plan = plan.model_copy(update={"condition": None})
+        plan = plan.model_copy(update={"restart_on_lost_snapshot": True, "deduplicate": deduplicate})
         _await_flush(connection, *self._written)
-        return Cut(cut.plan.model_copy(update=changes), cut.chunks, [*cut.notes, *self._notes]), after
+        return Cut(plan, chunks, [*cut.notes, *self._notes]), after
 
-    def _bound(self, low: str | None) -> q.Composed | None:
+    def _bound(self, low: str | None, seconds: float) -> q.Composed | None:
         """No row of a transaction that ended after `low` is stamped before this; None: no stamp to go by."""
         if low is None or self._stamp is None or not self._timed:
             return None
-        seconds = _reach(self._stamp, self._definition.overlap_seconds)
-        earliest = q.SQL("({}::timestamptz - make_interval(secs => {}))").format(q.Literal(low), q.Literal(seconds))
+        reach = q.Literal(_reach(self._stamp, seconds))
+        earliest = q.SQL("({}::timestamptz - make_interval(secs => {}))").format(q.Literal(low), reach)
         return q.SQL("{} >= {}::{}").format(self._stamp.quoted, earliest, sql.trusted(self._stamp.type))
 
     def _text(self, connection: Connection) -> "overlap.Literal":
@@ -264,6 +292,10 @@ def _xid(facts: dict[str, Any]) -> q.Composed:
     """xmin in 64 bits: of the numbers with its 32 bits, the greatest the snapshot can have seen."""
     newest = q.Literal(int(facts["xmax"]) - 1)
     return q.SQL("({} - (({} - xmin::text::bigint) & 4294967295))").format(newest, newest)
+
+
+def _together(connection: Connection, conditions: list[q.Composed]) -> str:
+    return q.SQL(" AND ").join(conditions).as_string(connection)
 
 
 def _reach(stamp: Stamp, seconds: float) -> float:

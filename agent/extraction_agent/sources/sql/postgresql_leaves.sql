@@ -4,8 +4,10 @@ WITH RECURSIVE tree (oid) AS (
     SELECT %(relation)s::oid
     UNION
     SELECT i.inhrelid FROM pg_inherits AS i JOIN tree AS t ON i.inhparent = t.oid
+    WHERE NOT i.inhdetachpending  -- whose rows the relation shows no longer
 )
 SELECT
+    c.oid::bigint AS oid,
     format('%%I.%%I', n.nspname, c.relname) AS name,
     pg_relation_size(c.oid) / current_setting('block_size')::bigint AS blocks,
     has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
