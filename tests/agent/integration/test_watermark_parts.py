@@ -27,6 +27,7 @@ LATER = (
     "CREATE TABLE later (id int PRIMARY KEY, changed_at timestamptz)",
     "INSERT INTO later VALUES (2000, now())",
     "ALTER TABLE item ATTACH PARTITION later FOR VALUES FROM (2000) TO (3000)",
+    "ALTER TABLE item ATTACH PARTITION empty FOR VALUES FROM (3000) TO (4000)",
 )
 STATE = "SELECT state FROM extraction_watermarks"
 
@@ -141,7 +142,7 @@ def test_a_state_of_before_knows_no_parts(source: Database, store: Database) -> 
 @pytest.mark.parametrize("watermark", [None, "xmin"])
 def test_a_partition_attached_under_a_snapshot(source: Database, store: Database, watermark: str | None) -> None:
     """A statement reads it at once, though the snapshot is older: some chunks would have its rows, others not."""
-    source.run(*PARTS)
+    source.run(*PARTS, "CREATE TABLE empty (id int PRIMARY KEY, changed_at timestamptz)")
     definition = Definition(table="item", watermark=watermark, consistency=Consistency.SNAPSHOT, chunk_rows=100)
     opened_source, stop = open_source(source.url), Stop()
     with Store(store.url) as opened:
@@ -154,7 +155,7 @@ def test_a_partition_attached_under_a_snapshot(source: Database, store: Database
             first, *_, last = opened.chunks(extraction.id)
             assert commit.copy_chunk(extraction, first.no, session, opened, "test", stop) is not None
             source.run(*LATER)
-            session.check_schema(extraction.plan)  # it was made after the snapshot, which shows none of its rows
+            session.check_schema(extraction.plan)  # one was made after the snapshot, which shows none of its rows
             source.run(ATTACH)
             with pytest.raises(errors.SchemaChanged, match=r"high was attached.*Start a new one"):
                 commit.copy_chunk(extraction, last.no, session, opened, "test", stop)
