@@ -12,6 +12,8 @@ from extraction_agent.store.audit import Audit
 from extraction_agent.store.connection import jsonb
 from extraction_agent.store.rows import Config, Extraction
 
+_ABOVE_ALL = 2**63 - 1  # no extraction has this number
+
 
 def _kept(plan: model.Plan) -> Jsonb:
     """Without what is as usual: an agent of an older version reads a plan that uses nothing newer."""
@@ -147,7 +149,11 @@ class Extractions(Audit):
         return dict(self._run("counts").fetchall())
 
     def summaries(
-        self, extraction_id: int | None = None, limit: int = 50, before: int | None = None, config_id: int | None = None
+        self,
+        extraction_id: int | None = None,
+        limit: int = 50,
+        before: int | None = None,
+        config_id: int | None = None,
     ) -> list[model.Summary]:
         """Newest first. before: older than this one; config_id: of this config only."""
         return [
@@ -156,7 +162,11 @@ class Extractions(Audit):
                 model.Format(row[9]), row[10], row[11] or 0.0, row[12], row[13], row[14], row[15],
             )
             for row in self._run(
-                "summaries", extraction_id=extraction_id, limit=limit, before=before, config_id=config_id
+                "summaries",
+                extraction_id=extraction_id,
+                limit=limit,
+                before=_ABOVE_ALL if before is None else before,
+                config_id=config_id,
             )
         ]  # fmt: skip
 

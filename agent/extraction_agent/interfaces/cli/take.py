@@ -155,8 +155,8 @@ class _Own:
     def _explain(self, window: Window, sides: list[Side]) -> None:
         with Store(self._store_url) as store:
             config = store.config(self.config.name)
-            mine = [one for one in store.summaries(limit=1000) if one.config == self.config.name]
-            if config is not None and mine:
+            mine = [] if config is None else store.summaries(limit=1, config_id=config.id)
+            if mine:
                 _explain(window, store, store.extraction(mine[0].extraction_id), sides)
 
 

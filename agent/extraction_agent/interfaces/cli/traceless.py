@@ -52,7 +52,7 @@ class Traceless:
             config = store.config(self.name)
             if config is None:
                 return
-            mine = [one for one in store.summaries(limit=1000) if one.config == self.name]
+            mine = store.summaries(limit=1000, config_id=config.id)
             for one in mine:
                 store.end(one.extraction_id, Status.CANCELLED, None)  # if it has not ended
             prune_these(store, [one.extraction_id for one in mine])

@@ -29,8 +29,13 @@ LEFT JOIN LATERAL (
     ORDER BY f.failures DESC, f.chunk_no
     LIMIT 1
 ) AS t ON true
-WHERE (%(extraction_id)s::bigint IS NULL OR e.id = %(extraction_id)s)
-  AND (%(before)s::bigint IS NULL OR e.id < %(before)s)
-  AND (%(config_id)s::bigint IS NULL OR e.config_id = %(config_id)s)
+WHERE e.id = ANY(CASE  -- picked first, each way by its index: no more of them are added up than are asked for
+    WHEN %(extraction_id)s::bigint IS NOT NULL THEN ARRAY[%(extraction_id)s::bigint]
+    WHEN %(config_id)s::bigint IS NOT NULL THEN ARRAY(
+        SELECT p.id FROM extractions AS p
+        WHERE p.config_id = %(config_id)s AND p.id < %(before)s::bigint
+        ORDER BY p.id DESC LIMIT %(limit)s
+    )
+    ELSE ARRAY(SELECT p.id FROM extractions AS p WHERE p.id < %(before)s::bigint ORDER BY p.id DESC LIMIT %(limit)s)
+END)
 ORDER BY e.id DESC
-LIMIT %(limit)s
