@@ -6,7 +6,7 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
-from extraction_agent.interfaces.api.crowd import BEARABLE, FEW, LEAST, Crowd
+from extraction_agent.interfaces.api.crowd import BEARABLE, FEW, LEAST, SEVERAL, Crowd
 from extraction_agent.interfaces.api.problems import Refused
 
 
@@ -39,7 +39,6 @@ def test_a_crowd_on_a_late_loop_is_thinned_out() -> None:
             assert _refused(crowd, 200) == 0, "the loop is in time"
             assert crowd.share() == 1
             await _late(crowd)
-            assert crowd.share() == LEAST, "relays make way"
             assert 0 < _refused(crowd, 200) < 200, "some are refused, some served"
         assert crowd.size == 0
 
@@ -54,6 +53,36 @@ def test_a_few_are_served_however_late_the_loop_is() -> None:
                 others.enter_context(crowd.joined())
             await _late(crowd)
             assert _refused(crowd, 200) == 0
+
+    asyncio.run(run())
+
+
+def test_relays_make_way_for_a_crowd_and_work_more_again_once_the_loop_is_in_time() -> None:
+    async def run() -> None:
+        crowd = Crowd()
+        with ExitStack() as others:
+            for _ in range(SEVERAL):
+                others.enter_context(crowd.joined())
+            await _late(crowd)
+            cut = crowd.share()
+            assert LEAST <= cut < 0.5
+            for _ in range(5):
+                await _late(crowd)
+            assert LEAST <= crowd.share() < cut
+            least = crowd.share()
+            await asyncio.sleep(0.3)
+            assert least < crowd.share() < 0.5
+
+    asyncio.run(run())
+
+
+def test_relays_do_not_make_way_for_a_few() -> None:
+    async def run() -> None:
+        crowd = Crowd()
+        with ExitStack() as others:
+            for _ in range(SEVERAL - 1):
+                others.enter_context(crowd.joined())
+            await _late(crowd)
             assert crowd.share() == 1
 
     asyncio.run(run())

@@ -2,7 +2,8 @@
 again: the others stay fast.
 
 A bound on requests at once would not do: those that wait for a slow source cost the loop nothing. So the loop's own
-lateness is measured, as long as there are requests, and as many are refused as keep it near what is bearable.
+lateness is measured, as long as there are requests. Relays work less each time it is felt and more as it stays away, as
+TCP finds its rate (additive increase, multiplicative decrease); requests are refused as many as keep it bearable.
 """
 
 import asyncio
@@ -15,8 +16,12 @@ from http import HTTPStatus
 from extraction_agent.interfaces.api.problems import Refused
 
 FEW = 32  # requests at once that are served however late the loop is: then something else keeps it
-BEARABLE = 0.02  # s that the loop may turn late; a request takes some three turns
-LEAST = 0.02  # of their time that relays work while it is late: an extraction goes on
+BEARABLE = 0.012  # s that the loop may turn late; a request takes some three turns
+SEVERAL = 8  # requests at once for which relays make way
+FELT = 0.01  # s, a lateness for which they do
+CUT = 0.7  # of their time, that relays still work after each tick so late
+LEAST = 0.02  # of their time that they work at least: an extraction goes on
+RISE = 0.1  # of their time a second, that they work more while the loop is in time
 _TICK = 0.02  # s
 _KEPT = 0.7  # of the lateness felt before, from tick to tick
 
@@ -28,6 +33,7 @@ class Crowd:
         self.size = 0
         self.late = 0.0
         self._ticking = False
+        self._cut = (1.0, 0.0)  # the share after the latest cut, and when that was; one tuple, for relays read it
 
     @contextmanager
     def joined(self) -> Iterator[None]:
@@ -48,14 +54,22 @@ class Crowd:
             self.size -= 1
 
     def share(self) -> float:
-        """Of their time that relays of this host may work now: users wait for an answer, records for nobody."""
-        return LEAST if self.size >= FEW and self.late > BEARABLE else 1.0
+        """Of their time that relays of this host may work now: users wait for an answer, records for nobody.
+
+        From any thread.
+        """
+        share, since = self._cut
+        return min(1.0, share + RISE * (time.monotonic() - since))
 
     def _tick_again(self) -> None:
         asyncio.get_running_loop().call_later(_TICK, self._tick, time.monotonic() + _TICK)
 
     def _tick(self, due: float) -> None:
-        self.late = max(time.monotonic() - due, _KEPT * self.late)
+        now = time.monotonic()
+        late = now - due
+        self.late = max(late, _KEPT * self.late)
+        if late > FELT and self.size >= SEVERAL:
+            self._cut = (max(LEAST, CUT * self.share()), now)
         if self.size:
             self._tick_again()
         else:
