@@ -33,7 +33,7 @@ def risks(run: folder.Folder, lines: tuple[Line, ...]) -> tuple[RiskRemark, ...]
     """The scenario's, then what was seen."""
     named = (
         RiskRemark(
-            text=f"{one.risk} {one.answer}", of=(pointer(folder.SCENARIO, "risks", str(number)),), level=one.level
+            text=f"{one.risk}: {one.answer}", of=(pointer(folder.SCENARIO, "risks", str(number)),), level=one.level
         )
         for number, one in enumerate(run.scenario.risks)
     )

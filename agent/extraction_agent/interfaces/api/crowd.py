@@ -15,7 +15,7 @@ from http import HTTPStatus
 
 from extraction_agent.interfaces.api.problems import Refused
 
-FEW = 32  # requests at once that are served however late the loop is: then something else keeps it
+FEW = 16  # requests at once that are served however late the loop is: then something else keeps it
 BEARABLE = 0.012  # s that the loop may turn late; a request takes some three turns
 SEVERAL = 8  # requests at once for which relays make way
 FELT = 0.01  # s, a lateness for which they do
