@@ -65,3 +65,16 @@ def extract(source_url: str, store: Database, definition: Definition, name: str 
             if begun.snapshot is not None:
                 begun.snapshot.close()
             stop.close()
+
+
+def ids(store: Database, extraction: int) -> list[int]:
+    """Ids an extraction stored, in order."""
+    rows = store.rows(
+        "SELECT (data->>'id')::int FROM extraction_data WHERE extraction_id = %(n)s ORDER BY 1", {"n": extraction}
+    )
+    return [number for (number,) in rows]
+
+
+def notes(store: Database, extraction: int) -> str:
+    """What an extraction says of itself."""
+    return " ".join(store.value("SELECT notes FROM extractions WHERE id = %(n)s", {"n": extraction}))

@@ -15,7 +15,7 @@ from extraction_agent.profiles import Settings
 from extraction_agent.sources import open_source
 from extraction_agent.store.store import Store
 from extraction_agent.waiting import Stop
-from support import Database, extract
+from support import Database, extract, ids, notes
 
 ITEM = (
     "CREATE TABLE item (id int PRIMARY KEY, version int DEFAULT 1, changed_at timestamptz DEFAULT now())",
@@ -26,18 +26,6 @@ LATER = (
     "UPDATE item SET version = 2, changed_at = now() WHERE id IN (5, 7)",
     "DELETE FROM item WHERE id = 9",
 )
-
-
-def ids(store: Database, extraction: int) -> list[int]:
-    """Ids an extraction stored, in order."""
-    rows = store.rows(
-        "SELECT (data->>'id')::int FROM extraction_data WHERE extraction_id = %(n)s ORDER BY 1", {"n": extraction}
-    )
-    return [number for (number,) in rows]
-
-
-def notes(store: Database, extraction: int) -> str:
-    return " ".join(store.value("SELECT notes FROM extractions WHERE id = %(n)s", {"n": extraction}))
 
 
 def state(store: Database, name: str = "test") -> dict[str, object]:

@@ -12,7 +12,7 @@ from extraction_agent.profiles import Settings
 from extraction_agent.sources import open_source
 from extraction_agent.store.store import Store
 from extraction_agent.waiting import Stop
-from support import Database, extract
+from support import Database, extract, ids, notes
 
 PARTS = (
     "CREATE TABLE item (id int PRIMARY KEY, changed_at timestamptz DEFAULT now()) PARTITION BY RANGE (id)",
@@ -30,18 +30,6 @@ LATER = (
     "ALTER TABLE item ATTACH PARTITION empty FOR VALUES FROM (3000) TO (4000)",
 )
 STATE = "SELECT state FROM extraction_watermarks"
-
-
-def ids(store: Database, extraction: int) -> list[int]:
-    """Ids an extraction stored, in order."""
-    rows = store.rows(
-        "SELECT (data->>'id')::int FROM extraction_data WHERE extraction_id = %(n)s ORDER BY 1", {"n": extraction}
-    )
-    return [number for (number,) in rows]
-
-
-def notes(store: Database, extraction: int) -> str:
-    return " ".join(store.value("SELECT notes FROM extractions WHERE id = %(n)s", {"n": extraction}))
 
 
 def assert_nothing_is_new(source: Database, store: Database, definition: Definition) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from extraction_agent import embedded, errors
 from extraction_agent.model import Definition
-from support import Database, extract
+from support import Database, extract, ids, notes
 
 ITEM = (
     "CREATE TABLE item (id int PRIMARY KEY, version int DEFAULT 1, changed_at timestamptz DEFAULT now())",
@@ -17,18 +17,6 @@ LATER = (
     "INSERT INTO item VALUES (1001)",
     "UPDATE item SET version = 2, changed_at = now() WHERE id IN (5, 7)",
 )
-
-
-def ids(store: Database, extraction: int) -> list[int]:
-    """Ids an extraction stored, in order."""
-    rows = store.rows(
-        "SELECT (data->>'id')::int FROM extraction_data WHERE extraction_id = %(n)s ORDER BY 1", {"n": extraction}
-    )
-    return [number for (number,) in rows]
-
-
-def notes(store: Database, extraction: int) -> str:
-    return " ".join(store.value("SELECT notes FROM extractions WHERE id = %(n)s", {"n": extraction}))
 
 
 def test_failover(store: Database) -> None:

@@ -5,15 +5,7 @@ import time
 import psycopg
 
 from extraction_agent.model import Definition
-from support import Database, extract
-
-
-def ids(store: Database, extraction: int) -> list[int]:
-    """Ids an extraction stored, in order."""
-    rows = store.rows(
-        "SELECT (data->>'id')::int FROM extraction_data WHERE extraction_id = %(n)s ORDER BY 1", {"n": extraction}
-    )
-    return [number for (number,) in rows]
+from support import Database, extract, ids
 
 
 def test_an_exact_run_after_an_overlapping_one_drops_each_row_once(source: Database, store: Database) -> None:
