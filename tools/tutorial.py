@@ -1,15 +1,17 @@
 """Servers for the tutorial where there are none: an embedded PostgreSQL with a store and a table of orders.
 
-eval "$(python tools/tutorial.py start FOLDER)"     # which it makes
-python tools/tutorial.py stop FOLDER                # and the server is gone
+eval "$(python tools/tutorial.py start)"       # says where they are, and the folder of all, TUTORIAL
+python tools/tutorial.py stop "$TUTORIAL"      # and all is gone
 """
 
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import psycopg
 
+from extraction_agent import errors
 from extraction_agent.embedded import Server
 
 _ORDERS = (
@@ -20,21 +22,25 @@ _ORDERS = (
 
 
 def main() -> None:
-    """Exit with 2 if asked otherwise."""
-    match sys.argv[1:]:
-        case ["start", folder] if not Path(folder).exists():
-            sys.stdout.write(f"{start(Path(folder))}\n")
-        case ["stop", folder] if (Path(folder) / "server").exists():
-            Server(Path(folder) / "server").stop()
-            shutil.rmtree(folder)
-        case _:
-            sys.stderr.write(f"{__doc__}\nThe folder must not be there before `start`, and be one of its at `stop`.\n")
-            sys.exit(2)
+    """Exit with 1 if the server cannot be made, with 2 if asked otherwise."""
+    try:
+        match sys.argv[1:]:
+            case ["start"]:
+                sys.stdout.write(f"{start()}\n")
+            case ["stop", folder] if (Path(folder) / "server").exists():
+                Server(Path(folder) / "server").stop()
+                shutil.rmtree(folder)
+            case _:
+                sys.stderr.write(__doc__)
+                sys.exit(2)
+    except errors.ExtractionError as error:
+        sys.exit(str(error))
 
 
-def start(folder: Path) -> str:
+def start() -> str:
     """The line of a shell that says where source and store are."""
-    folder.mkdir(parents=True)
+    folder = Path(tempfile.mkdtemp(prefix="tutorial-"))
+    folder.chmod(0o755)  # a server of root's runs as another
     server = Server(folder / "server")
     server.create()
     server.start()
@@ -44,7 +50,7 @@ def start(folder: Path) -> str:
     with psycopg.connect(server.url("shop")) as shop:
         for statement in _ORDERS:
             shop.execute(statement)
-    return f"export EXTRACTION_STORE={server.url('extraction')} SHOP={server.url('shop')}"
+    return f"export EXTRACTION_STORE={server.url('extraction')} SHOP={server.url('shop')} TUTORIAL={folder}"
 
 
 if __name__ == "__main__":
