@@ -12,13 +12,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import mannwhitneyu  # type: ignore[import-untyped] # scipy carries no annotations
 
 from benchmarks.simulated_fleet import Fleet, observed, until
 from extraction_agent.judge.decide import decide
 from extraction_agent.judge.evidence import Design, Evidence
 from extraction_agent.judge.measures import P95, P99, QUERY_P95, THROUGHPUT, Measure, tolerated
-from extraction_agent.judge.observed import NEW, OLD, Floats, Observed
+from extraction_agent.judge.observed import NEW, OLD, Floats, Observed, Track
 from extraction_agent.judge.plan import RUN
 from extraction_agent.model import Verdict
 from extraction_agent.profiles import Gates
@@ -62,8 +63,12 @@ def judged(whole: Observed, limits: Gates, design: Design) -> Evidence:
 def _means(whole: Observed, measure: Measure, side: int) -> tuple[Floats, Floats]:
     """Figures of the canary and of the others, slot by slot, on one side."""
     inside = whole.phase == side
-    canary, others = whole.of_canaries[measure], whole.of_untouched[measure]
-    return (canary.amount / canary.per)[:, inside].ravel(), (others.amount / others.per)[:, inside].ravel()
+    return _known(whole.of_canaries[measure], inside), _known(whole.of_untouched[measure], inside)
+
+
+def _known(track: Track, slots: NDArray[np.bool_]) -> Floats:
+    there = track.known & slots
+    return track.amount[there] / track.per[there]
 
 
 def _fixed(new: Floats, reference: Floats, measure: Measure, limits: Gates) -> bool:
@@ -93,9 +98,19 @@ class Score:
     slots: list[int] = field(default_factory=list)
     rivals: Counter[str] = field(default_factory=Counter)  # NO-GO of each
 
+    def add(self, whole: Observed, limits: Gates, design: Design) -> None:
+        """One rollout. Rivals get the slots the judge asked for."""
+        evidence = judged(whole, limits, design)
+        self.runs += 1
+        self.verdicts[evidence.verdict] += 1
+        self.slots.append(evidence.slots)
+        seen = until(whole, evidence.slots)
+        for name, rival in RIVALS.items():
+            self.rivals[name] += any(rival(seen, m, limits) for m in (THROUGHPUT, P95, P99, QUERY_P95))
+
 
 def score(scenario: Scenario, runs: int, fleet: Fleet, limits: Gates, design: Design, seed: int) -> Score:
-    """So many rollouts of fleets of 3 to 10 hosts. Rivals get the slots the judge asked for."""
+    """So many rollouts of fleets of 3 to 10 hosts."""
     made = Score()
     rng = np.random.default_rng(seed)
     for number in range(runs):
@@ -103,14 +118,7 @@ def score(scenario: Scenario, runs: int, fleet: Fleet, limits: Gates, design: De
             fleet, hosts=HOSTS[number % len(HOSTS)], changes=scenario.changes, to_neighbours=scenario.to_neighbours,
             to_source=scenario.to_source,
         )  # fmt: skip
-        whole = observed(one, limits.slots_at_most, design, rng)
-        evidence = judged(whole, limits, design)
-        made.runs += 1
-        made.verdicts[evidence.verdict] += 1
-        made.slots.append(evidence.slots)
-        seen = until(whole, evidence.slots)
-        for name, rival in RIVALS.items():
-            made.rivals[name] += any(rival(seen, m, limits) for m in (THROUGHPUT, P95, P99, QUERY_P95))
+        made.add(observed(one, limits.slots_at_most, design, rng), limits, design)
     return made
 
 
