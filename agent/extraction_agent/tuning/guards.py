@@ -37,6 +37,12 @@ class _Look:
     failed: float
 
 
+def attempts() -> tuple[float, float]:
+    """At chunks, so far: done, and failed. What never came to be one, for want of the store say, failed at nothing."""
+    results = metrics.figures(metrics.CHUNKS)
+    return results["done"], results["failed"]
+
+
 class Watch:
     """Looks every second or so, during a trial or not, so that it knows what was before."""
 
@@ -121,8 +127,7 @@ class Watch:
 
     def _look_now(self) -> None:
         now = self._clock()
-        done = metrics.figures(metrics.CHUNKS)["done"]
-        self._looks.append(_Look(now, done, sum(metrics.figures(metrics.ERRORS).values())))
+        self._looks.append(_Look(now, *attempts()))
         while self._looks[0].at < now - _KEPT:
             self._looks.popleft()
 

@@ -14,7 +14,7 @@ from extraction_agent import profiles
 from extraction_agent.observe import metrics
 from extraction_agent.store.pools import Stats
 from extraction_agent.store.rollout_rows import Point, Rollout
-from extraction_agent.tuning.guards import ERRORS, POOL, THROUGHPUT, Watch
+from extraction_agent.tuning.guards import ERRORS, POOL, THROUGHPUT, Watch, attempts
 
 log = logging.getLogger(__name__)
 
@@ -166,6 +166,5 @@ def _counters() -> tuple[float, float, float, float]:
     return (
         metrics.figures(metrics.RECORDS)[""],
         metrics.figures(metrics.BUSY)[""],
-        metrics.figures(metrics.CHUNKS)["done"],
-        sum(metrics.figures(metrics.ERRORS).values()),
+        *attempts(),
     )

@@ -35,8 +35,7 @@ class _Side:
 
     def attempts(self, done: int, failed: int) -> None:
         metrics.CHUNKS.labels("done").inc(done)
-        for _ in range(failed):
-            metrics.error(errors.SourceUnavailable("planted."))
+        metrics.CHUNKS.labels("failed").inc(failed)
 
 
 @pytest.fixture
@@ -165,6 +164,16 @@ def test_failures_before_the_trial_are_known_and_not_of_it(side: _Side) -> None:
     side.watch.begin(RULES, 0)
     side.attempts(60, 0)
     side.pass_(2)
+    assert side.figure(ERRORS).value == 0
+
+
+def test_what_never_came_to_be_an_attempt_failed_at_nothing(side: _Side) -> None:
+    """Back from an outage, an agent meets its store's open breaker at one job after another for a moment."""
+    for _ in range(100):
+        metrics.error(errors.StoreUnavailable("planted."))
+    side.attempts(60, 0)
+    side.pass_(2)
+    assert side.watch.tripped() is None
     assert side.figure(ERRORS).value == 0
 
 
