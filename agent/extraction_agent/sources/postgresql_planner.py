@@ -22,6 +22,7 @@ from extraction_agent.sources.postgresql_parts import leaves
 from extraction_agent.sources.postgresql_statements import select, where
 
 PAGES_PER_CHUNK = 64  # of the sample; the share of rows in a chunk then varies by some 1/sqrt(64) = 12 %
+ROWS_PER_CHUNK = 256  # of those on these pages: neighbours resemble each other, so that more tell little and are sorted
 _MOST_SAMPLED_PAGES = 20_000
 _MOST_CHUNKS = 100_000
 _WHOLE_UP_TO = 1.5  # × chunk_rows: below, one chunk does
@@ -109,22 +110,25 @@ def _by_key(
     blocks = sum(leaf.blocks for leaf in leaves(connection, relation)) or 1
     # How many pages hold rows that fulfil a condition is not known: look at as many as may be looked at.
     pages = expected * PAGES_PER_CHUNK if plan.condition is None else _MOST_SAMPLED_PAGES
-    percent = min(100.0, 100.0 * min(pages, _MOST_SAMPLED_PAGES) / blocks)
-    step = max(1, round(max(plan.chunk_rows, plan.estimated_rows / _MOST_CHUNKS) * percent / 100))
+    percent = round(min(100.0, 100.0 * min(pages, _MOST_SAMPLED_PAGES) / blocks), 9)
+    share, of_rows = percent / 100, where(plan, Chunk())
+    if plan.condition is None:  # or there may be few rows as it is
+        kept = min(1.0, ROWS_PER_CHUNK * expected / (plan.estimated_rows * share))
+        share, of_rows = share * kept, q.SQL(" WHERE random() < {}").format(q.Literal(kept))
     rows = connection.execute(
         q.SQL(sql.load(catalog.PACKAGE, "postgresql_sample")).format(
             **_key_sql(key.columns),
             relation=relation.sql,
-            percent=round(percent, 9),
-            where=where(plan, Chunk()),
-            step=step,
+            percent=percent,
+            where=of_rows,
+            step=max(1, round(max(plan.chunk_rows, plan.estimated_rows / _MOST_CHUNKS) * share)),
         )
     ).fetchall()
     sampled = rows[0][-1] if rows else 0
     why = "primary key" if key.primary else "unique key"
     changes = {
         "method": "key", "key": key.columns, "consistency": consistency,
-        "estimated_rows": round(sampled * 100 / percent),
+        "estimated_rows": round(sampled / share),
         "reason": f"ranges of the {why} {_names(key.columns)}, cut at quantiles of a sample of {sampled:,} rows",
     }  # fmt: skip
     return Cut(plan.model_copy(update=changes), _ranges([row[:-1] for row in rows[:-1]]), [])
