@@ -27,6 +27,7 @@ _OUTLIER = 4  # times the median without us: what is longer counts as this long
 
 FLOOR = 0.05  # of one chunk: never quite nothing, or a chunk in flight would hold its snapshot for ever
 BEGIN = 0.1  # while others are at work and nothing is known
+FOUND_FOR = 0.15  # the tolerated rise that BEGIN and _GROWTH suit; where more is borne, an error hurts less
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Law:
 
     def __init__(self, most: float, tolerated_rise: float) -> None:
         self.most, self.tolerated_rise = most, tolerated_rise
-        self.share = min(BEGIN, most)
+        self.share = min(self._begin, most)
         self._known = self._alone = False
         # Sums over the steps, forgotten little by little: of share², share × rise, rise², and of the steps themselves.
         self._shares = self._products = self._rises = self._steps = 0.0
@@ -55,15 +56,23 @@ class Law:
         elif not felt.others:
             self.share = self.share * _ALONE if self._known else self.most
         elif self._alone:  # somebody has come
-            self.share = min(self.share, self._affordable() or BEGIN)
+            self.share = min(self.share, self._affordable() or self._begin)
         elif felt.rise is not None:
             self._learn(felt.rise)
             affordable = self._affordable()
-            most = self.share * _GROWTH
+            most = self.share * min(_GROWTH**self._bold, _ALONE)
             self.share = most if affordable is None else min(max(affordable, self.share * _FALL), most)
         self._known, self._alone = True, not felt.others
         self.share = min(max(self.share, FLOOR), self.most)
         return self.share
+
+    @property
+    def _bold(self) -> float:
+        return max(self.tolerated_rise / FOUND_FOR, 1.0)
+
+    @property
+    def _begin(self) -> float:
+        return BEGIN * self._bold
 
     def _learn(self, rise: float) -> None:
         self._shares = _KEPT * self._shares + self.share**2

@@ -88,6 +88,16 @@ def test_others_that_come_are_met_with_little_and_others_that_leave_with_all() -
     assert run(law, source, 1)[0] < 0.5  # what it has learned of them still stands
 
 
+def test_where_more_is_borne_it_begins_with_more_and_is_sooner_at_all() -> None:
+    """A store that people ask now and then: an extraction of seconds must not spend them on feeling its way."""
+    careful, bold = Law(MOST, TOLERATED), Law(MOST, 1.0)
+    source = Source(others=0.05, per_share=0.1)
+    assert run(careful, source, 6)[-1] < 2 * BEGIN
+    assert run(bold, source, 6)[-1] == MOST  # 3 s; a rise of 70 %
+    source.others = 0.6
+    assert 0.5 < source.rise(run(bold, source, 20)[-1]) < 1.1  # what it may cost still binds
+
+
 def test_more_load_of_others_lowers_the_share_within_seconds() -> None:
     source, law = Source(others=0.3), Law(MOST, TOLERATED)
     before = run(law, source, 80)[-1]
