@@ -32,6 +32,7 @@ from support import Database
 
 EXTRACTCTL = Path(sys.executable).parent / "extractctl"
 BRISK = [sys.executable, str(Path(__file__).with_name("brisk.py"))]
+WATCH = float(os.environ.get("EXTRACTION_WATCH_SECONDS", "60"))  # the two days, scaled
 GRIND: dict[str, Any] = {"reading": {"chunks_in_flight": 4}, "source_guard": {"enabled": False}}
 
 
@@ -66,22 +67,23 @@ def _seconds(controller: Controller, rollout: Rollout) -> float:
 def test_a_regression_in_the_middle_of_a_watch_takes_the_fleet_back(
     make_host: Callable[..., Daemon], controller: Controller, source: Database, store: Database
 ) -> None:
-    """Two days scaled to a minute: a point every 1.25 s. The source turns slow after some of them."""
-    before = _committed(controller, profile("before", pool={"maximum": 14, "minimum_idle": 3}, **GRIND), 60)
+    """A minute, or EXTRACTION_WATCH_SECONDS, in 48 parts, each with a point. After some the source turns slow."""
+    before = _committed(controller, profile("before", pool={"maximum": 14, "minimum_idle": 3}, **GRIND), WATCH)
     fleet = [make_host(name, program=BRISK) for name in ("one", "two")]
     for host in fleet:
         host.tune(**GRIND)
     with ThreadPoolExecutor(len(fleet)) as starting:
         list(starting.map(Daemon.start, fleet))
-    mill = Mill(source, 200_000)
+    mill = Mill(source, round(10_000 * WATCH))
     mill.set(seconds=0.02)
     for host in fleet:
         host.make_token()
         until(lambda: tuning(host)["watch"] is not None, "the first watch")  # noqa: B023 - called at once
     floor = {"throughput_records_per_minute": 40_000, "throughput_busy_seconds": 3}
-    tried = _committed(controller, profile("tried", pool=WIDE, guards=floor, **GRIND), 60, *fleet)
+    tried = _committed(controller, profile("tried", pool=WIDE, guards=floor, **GRIND), WATCH, *fleet)
     mill.extraction(store, chunk_rows=500)
-    until(lambda: len(controller.watched(tried)["hosts"][0]["points"]) >= 3, "some points")
+    some = 24 if WATCH >= 240 else 3  # a guard looks back on a minute, which must be left
+    until(lambda: len(controller.watched(tried)["hosts"][0]["points"]) >= some, "some points", WATCH)
     assert [pool_maximum(host) for host in fleet] == [12, 12], "so far it holds"
     assert controller.watched(tried)["outcome"] == "watched"
     mill.set(seconds=1)
