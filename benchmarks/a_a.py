@@ -1,5 +1,7 @@
 """A/A on a real fleet: samples of hosts that nobody changed, judged as if each host in turn were the canary.
 
+The hosts share their windows, so A/As of the same window are not independent.
+
 .venv/bin/python -m benchmarks.a_a FILE              # samples as extraction_gate takes them; `make molecule` makes some
 """
 
@@ -45,7 +47,7 @@ def _score(observed: Iterable[Observed], limits: Gates) -> Score:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path, help="samples, JSON lines")
-    parser.add_argument("--slots", type=int, default=240, help="of each A/A")
+    parser.add_argument("--slots", type=int, default=600, help="of each A/A; as `extractctl judge --plan` asks")
     parser.add_argument("--profile", default="optimized", help="whose gates are the rules")
     options = parser.parse_args()
     limits = profiles.load(options.profile).gates.model_copy(update={"slots_at_most": options.slots})

@@ -1,4 +1,4 @@
--- Upper bounds of equal shares of the key, and the rows seen, from whole pages taken at random. What is left after the
+-- Upper bounds of equal shares of the key, and the rows kept, of whole pages taken at random. What is left after the
 -- last bound is half a share to one and a half.
 SELECT {names}, total
 FROM (
