@@ -61,7 +61,8 @@ def test_what_is_committed_holds_and_outlasts_a_start(host: Daemon, controller: 
     shown = wait_for(host, "confirmed")
     assert (shown["generation"], shown["trial"], pool_maximum(host)) == (1, None, 12)
     assert host.metric("extraction_generation") == 1
-    assert host.metric('extraction_trials_total{result="confirmed"}') == 1
+    # Counted once the disk has it: the word of the API comes a moment before.
+    until(lambda: host.metric('extraction_trials_total{result="confirmed"}') == 1, "the trial's end, counted")
     until(lambda: controller.host(begun) is TrialState.CONFIRMED, "the host's word")
     host.stop()
     assert "begins with generation 1." in _settle(host)
