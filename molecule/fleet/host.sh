@@ -1,5 +1,5 @@
 #!/bin/bash
-# host.sh up NAME ADDRESS | down NAME | pid NAME | journal NAME [LINES] | network-up | network-down     (root)
+# host.sh up NAME ADDRESS | down NAME | reboot NAME… | pid NAME | journal NAME [LINES] | network-up | network-down   (root)
 # A test host: systemd-nspawn boots the image under an overlay, in a network namespace of its own, on a bridge.
 #   FLEET_IMAGE   the image, from build-image.sh; only read
 #   FLEET_RUN     a folder per host: its layer, its console; on a disk, so not in /tmp, which may be memory
@@ -127,6 +127,7 @@ network-down)
         echo "changed"
     fi ;;
 up|down|supervise) "$command" ;;
+reboot) for host in "${@:2}"; do nsenter -t "$("$0" pid "$host")" -a systemctl --no-block reboot; done ;;
 journal) nsenter -t "$(leader "$(nspawn)")" -a journalctl --no-pager --quiet --boot --lines="${3:-200}" ;;
 pid) leader "$(nspawn)" || fail "it is not up" ;;
 *) sed -n '2,6p' "$0" >&2; exit 2 ;;
