@@ -1,10 +1,12 @@
 """What a source feels of an extraction, with the guard and without: pgbench at half of what it can do, beside it.
 
-.venv/bin/python -m benchmarks.source_guard [--rounds 5] [--rows 2500000] [--script tpcb-like|select-only] [--together]
+.venv/bin/python -m benchmarks.source_guard [--rounds 5] [--rows 2500000] [--script tpcb-like|select-only]
+    [--source-on memory|disk] [--together]
 
-A source is a machine of its own, which shares neither cores nor disk with the store and with us. Here the source has
-files in memory, and the store and the agent run in the scheduler's idle class: on what the source and pgbench leave.
-Needs root, for the server to come back from that class. --together: all of them share all.
+A source is a machine of its own, which shares neither cores nor disk with the store and with us. Here one of the two
+servers has its files in memory, and the store and the agent run in the scheduler's idle class: on what the source and
+pgbench leave. Needs root, for the server to come back from that class. --together: all of them share all.
+--source-on disk: pgbench's transactions wait for their WAL, as they do in production; memory: for cores only.
 
 Every round, one after the other: the extraction alone; pgbench before, beside and after an extraction with the guard;
 the same without it; and an extraction with it from whose midst pgbench is stopped. Medians of the rounds are printed.
@@ -183,12 +185,14 @@ class Extraction:
 
 
 @contextmanager
-def place(rows: int, script: str, *, together: bool, scale: int = 10) -> Iterator[Place]:
+def place(rows: int, script: str, *, on_disk: bool, together: bool, scale: int = 10) -> Iterator[Place]:
+    """on_disk: the source's files; the store's are elsewhere then, unless all is together."""
     settings = {"shared_buffers": "'256MB'", "max_wal_size": "'8GB'", "checkpoint_timeout": "'30min'"}
     with embedded.folder() as folder, embedded.folder() if together else memory() as fast, ExitStack() as running:
-        source = running.enter_context(embedded.Server(fast / "source", {**settings, "shared_buffers": "'1GB'"}))
+        of_source, of_store = (folder, fast) if on_disk else (fast, folder)
+        source = running.enter_context(embedded.Server(of_source / "source", {**settings, "shared_buffers": "'1GB'"}))
         with elsewhere(not together):
-            store = running.enter_context(embedded.Server(folder / "store", settings))
+            store = running.enter_context(embedded.Server(of_store / "store", settings))
         made = Place(source, store, folder, rows, script, together)
         made.prepare(scale)
         try:
@@ -322,10 +326,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--rows", type=int, default=2_500_000)
     parser.add_argument("--script", choices=("tpcb-like", "select-only"), default="tpcb-like")
+    parser.add_argument("--source-on", choices=("memory", "disk"), default="memory", help="where its files are")
     parser.add_argument("--together", action="store_true", help="source, store and agent share all cores and the disk")
     parser.add_argument("--json", action="store_true", help="every round's figures instead of the table")
     options = parser.parse_args()
-    with place(options.rows, options.script, together=options.together) as made:
+    on_disk = options.source_on == "disk"
+    with place(options.rows, options.script, on_disk=on_disk, together=options.together) as made:
         capacity = made.capacity(8)
         made.rate = capacity / 2
         rounds = []
