@@ -22,7 +22,7 @@ from extraction_agent.store.store import Store
 from extraction_agent.store.tokens import Scope
 
 EXTRACTION_AGENT = Path(sys.executable).parent / "extraction-agent"
-PATIENCE = 30.0  # s, for whatever a test waits for
+PATIENCE = 90.0  # s, for whatever a test waits for
 _LISTENING = "listening on "
 
 

@@ -5,6 +5,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -61,10 +62,9 @@ def agents(databases: tuple[Database, Database], tmp_path: Path) -> Iterator[lis
         made[0].configure(state_directory=str(tmp_path / "state"))
         for agent in made:
             stack.callback(agent.close)
-            agent.start(ready=False)
-        for agent in made:
-            agent.wait_ready()
-            agent.make_token()
+        with ThreadPoolExecutor() as threads:  # each is listened to at once: an agent waits 1 s to say that it is ready
+            for agent in threads.map(Daemon.start, made):
+                agent.make_token()
         yield made
 
 

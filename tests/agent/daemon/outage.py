@@ -1,6 +1,7 @@
 """A daemon at work behind proxies, clients that ask it all the while, and what they saw of a part that was away."""
 
 import http.client
+import itertools
 import threading
 import time
 from contextlib import ExitStack, closing
@@ -149,20 +150,28 @@ class Scene:
             (one for one in found if one.path in paths and begun <= one.begun < ended), key=lambda one: one.begun
         )
 
-    def p99(self, paths: tuple[str, ...], begun: float, ended: float) -> float:
-        """In seconds."""
-        seconds = sorted(one.seconds for one in self.asked(paths, begun, ended))
-        assert len(seconds) >= 100, "too few to tell"
-        return seconds[int(len(seconds) * 0.99)]
+    def p99(self, paths: tuple[str, ...], begun: float) -> float:
+        """In seconds, from then until now, or until there are enough to tell."""
 
-    def first(self, path: str, status: int, after: float) -> float:
-        """Seconds until a path is first answered so."""
+        def seconds() -> list[float]:
+            return sorted(one.seconds for one in self.asked(paths, begun, time.monotonic()))
+
+        until(lambda: len(seconds()) >= 100, "100 requests")
+        found = seconds()
+        return found[int(len(found) * 0.99)]
+
+    def turned(self, path: str, status: int, after: float) -> float:
+        """Seconds until a path was asked in vain for the last time, before it is first answered so.
+
+        Counted to when it was asked: how long an answer takes is another figure.
+        """
 
         def found() -> list[Asked]:
-            return [one for one in self.asked((path,), after, time.monotonic()) if one.status == status]
+            return self.asked((path,), after, time.monotonic())
 
-        until(lambda: bool(found()), f"{status} of {path}")
-        return found()[0].begun + found()[0].seconds - after
+        until(lambda: any(one.status == status for one in found()), f"{status} of {path}")
+        in_vain = itertools.takewhile(lambda one: one.status != status, found())
+        return max((one.begun - after for one in in_vain), default=0.0)
 
     def assert_exact(self) -> None:
         """The extraction succeeds, with every row once."""

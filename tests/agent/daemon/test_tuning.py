@@ -76,7 +76,7 @@ def test_what_is_committed_holds_and_outlasts_a_start(host: Daemon, controller: 
 
 
 def test_what_is_not_committed_is_taken_back(host: Daemon, controller: Controller) -> None:
-    for lease, reason in ((60, "enough"), (2, "its lease ran out")):
+    for lease, reason in ((60, "enough"), (5, "its lease ran out")):
         begun = controller.try_(host, profile(pool=WIDE), lease=lease)
         if reason == "enough":
             controller.abort(begun, reason)
@@ -91,10 +91,10 @@ def test_what_is_not_committed_is_taken_back(host: Daemon, controller: Controlle
 @pytest.mark.ci
 def test_it_asks_only_the_store_whether_it_may_stay(host: Daemon, controller: Controller) -> None:
     """At its deadline nothing is decided: the host goes back, and so does the fleet."""
-    begun = controller.try_(host, profile(pool=WIDE), seconds=5)
+    begun = controller.try_(host, profile(pool=WIDE), seconds=8)
     time.sleep(3)
-    assert controller.put(host, begun, seconds=6).json()["generation"] == 1, "asked again, it only lasts longer"
-    time.sleep(3.5)
+    assert controller.put(host, begun, seconds=12).json()["generation"] == 1, "asked again, it only lasts longer"
+    time.sleep(6)
     assert tuning(host)["state"] == "trial"
     shown = wait_for(host, "configured")
     assert shown["last_back"]["reason"] == "its trial has ended and the rollout was not committed"
@@ -208,7 +208,7 @@ def test_stopped_over_its_deadline_it_goes_back(host: Daemon, controller: Contro
     time.sleep(6)
     host.signal(signal.SIGCONT)
     begun_again = time.monotonic()
-    until(lambda: not on_trial(host), "the way back", 5)
+    until(lambda: not on_trial(host), "the way back", BACK)
     print(f"back {time.monotonic() - begun_again:.1f} s after it could")
     assert pool_maximum(host) == BEFORE
     until(lambda: controller.found(begun).state is RolloutState.ABORTED, "the rollout's end")
@@ -225,15 +225,15 @@ def test_with_the_store_away_at_the_end_it_goes_back(
         host.store_url = store.url
         host.make_token()
         for decided in (False, True):
+            since = time.monotonic()
             begun = controller.try_(host, profile(pool=WIDE), seconds=5)
             proxy.freeze()
-            frozen = time.monotonic()
             if decided:
                 controller.commit(begun)
             until(lambda: not on_trial(host), "the way back", 5 + BACK)
-            took = time.monotonic() - frozen
+            took = time.monotonic() - since
             print(f"back {took - 5:.1f} s after the deadline")
-            assert took >= 4, "it stayed until its deadline"
+            assert took >= 5, "it stayed until its deadline"
             assert pool_maximum(host) == BEFORE
             assert controller.found(begun).running is not decided
             proxy.thaw()

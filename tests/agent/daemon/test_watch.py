@@ -68,7 +68,8 @@ def test_a_regression_in_the_middle_of_a_watch_takes_the_fleet_back(
     make_host: Callable[..., Daemon], controller: Controller, source: Database, store: Database
 ) -> None:
     """A minute, or EXTRACTION_WATCH_SECONDS, in 48 parts, each with a point. After some the source turns slow."""
-    before = _committed(controller, profile("before", pool={"maximum": 14, "minimum_idle": 3}, **GRIND), WATCH)
+    wanted = profile("before", pool={"maximum": 14, "minimum_idle": 3}, **GRIND)
+    before = _committed(controller, wanted, 10 * WATCH)  # it must last until the way back, however slow the starts are
     fleet = [make_host(name, program=BRISK) for name in ("one", "two")]
     for host in fleet:
         host.tune(**GRIND)
@@ -79,7 +80,7 @@ def test_a_regression_in_the_middle_of_a_watch_takes_the_fleet_back(
     for host in fleet:
         host.make_token()
         until(lambda: tuning(host)["watch"] is not None, "the first watch")  # noqa: B023 - called at once
-    floor = {"throughput_records_per_minute": 40_000, "throughput_busy_seconds": 3}
+    floor = {"throughput_records_per_minute": 40_000, "throughput_busy_seconds": 5}  # rows come a chunk at a time
     tried = _committed(controller, profile("tried", pool=WIDE, guards=floor, **GRIND), WATCH, *fleet)
     mill.extraction(store, chunk_rows=500)
     some = 24 if WATCH >= 240 else 3  # a guard looks back on a minute, which must be left

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import LiteralString
 
-import psycopg
 import pytest
 
+from agent.faults.harness import until
 from extraction_agent.jobs.control import Control
 from extraction_agent.jobs.copier import MOST_FAILURES, Copier
 from extraction_agent.jobs.keeper import Keeper
@@ -21,8 +21,7 @@ from support import Database
 
 ROWS = 100
 OURS: LiteralString = (
-    "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity "
-    "WHERE datname = current_database() AND application_name LIKE 'extraction-agent%'"
+    "FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'extraction-agent%'"
 )
 
 
@@ -60,5 +59,5 @@ def test_dead_lanes_at_rest_cost_one_failure(source: Database, store: Database, 
 
 def _restart(database: Database, sessions: int) -> None:
     """What it does to those who are there."""
-    with psycopg.connect(database.url, autocommit=True) as connection:
-        assert connection.execute(OURS).fetchone() == (sessions,)
+    until(lambda: database.value(f"SELECT count(*) {OURS}") == sessions)  # one closed just before may take a while
+    assert database.value(f"SELECT count(pg_terminate_backend(pid, 5000)) {OURS}") == sessions

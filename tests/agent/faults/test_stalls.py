@@ -3,16 +3,20 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import LiteralString
 
 import pytest
 
 from agent.faults.gate import GATED, Gate
 from agent.faults.harness import Bench, check_rows, rows, until
+from agent.faults.ticker import TICK, TICKING
 from extraction_agent import deadlines
 from extraction_agent.jobs import Agent
 from extraction_agent.model import Definition
@@ -24,8 +28,8 @@ from extraction_agent.store.store import Store
 
 IN_FLIGHT = 8
 CHUNKS = 12
-TICK = 0.005  # s
 MOST = 0.05  # s that a tick may be late
+_TICKER = Path(__file__).parent / "ticker.py"
 
 COPIES: LiteralString = (
     "SELECT pid FROM pg_stat_activity "
@@ -119,35 +123,31 @@ def stalled_amid_chunks(run: "Run", gate: Gate, side: str) -> Iterator[None]:
         yield
 
 
-def _ticker_beside_nothing(seconds: float) -> float:
-    """How late a ticker is on this machine, with whatever else it does just now."""
-
-    async def tick() -> float:
-        worst, end = 0.0, time.monotonic() + seconds
-        while time.monotonic() < end:
-            due = time.monotonic() + TICK
-            await asyncio.sleep(TICK)
-            worst = max(worst, time.monotonic() - due)
-        return worst
-
-    return asyncio.run(tick())
+@contextmanager
+def _ticker_beside() -> Iterator[Callable[[], float]]:
+    """In a process that does nothing else. Yields what ends it and tells how late the machine has made its ticks."""
+    with subprocess.Popen(
+        [sys.executable, _TICKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == TICKING
+        yield lambda: float(process.communicate()[0])
 
 
 @pytest.mark.ci
 @pytest.mark.parametrize("side", ["source", "store"])
 def test_a_stall_freezes_nothing_else(bench: Bench, side: str) -> None:
-    alone = _ticker_beside_nothing(3)
     with Gate(bench) as gate, Run(bench) as run:
         with stalled_amid_chunks(run, gate, side):
             time.sleep(0.2)  # what was on its way has arrived
-            begun, done = time.monotonic(), run.done()
-            time.sleep(10)
-            worst = run.latest(begun, time.monotonic())
+            with _ticker_beside() as beside:
+                begun, done = time.monotonic(), run.done()
+                time.sleep(10)
+                worst = run.latest(begun, time.monotonic())
+                alone = beside()
             assert run.done() == done, "nothing stalled"
             assert run.busy() == IN_FLIGHT
-        print(
-            f"\n{side} stalled for 10 s: the latest tick by {worst * 1e3:.1f} ms; beside no work {alone * 1e3:.1f} ms"
-        )
+        print(f"\n{side} stalled for 10 s: the latest tick by {worst * 1e3:.1f} ms; without work {alone * 1e3:.1f} ms")
         until(lambda: run.status() == "succeeded", 60)
     check_rows(bench, GATED, run.store_url)
     assert worst <= max(MOST, 3 * alone)

@@ -15,6 +15,7 @@ from extraction_agent.jobs import Agent
 from extraction_agent.model import Definition
 from extraction_agent.pipeline.start import start
 from extraction_agent.profiles import Settings
+from extraction_agent.protect import guard as guard_module
 from extraction_agent.protect.guard import Guard
 from extraction_agent.protect.guards import Guards, NoRoom
 from extraction_agent.protect.threads import Threads
@@ -198,8 +199,11 @@ def test_chunks_without_room_wait_in_the_queue_uncounted_and_unspun(source: Data
     assert store.value("SELECT sum(failures) FROM extraction_chunks") == 0
 
 
-def test_a_statement_now_and_then_is_no_load(source: Database, store: Database) -> None:
+def test_a_statement_now_and_then_is_no_load(
+    source: Database, store: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What an administrator or a monitor asks once must not slow an extraction for seconds."""
+    monkeypatch.setattr(guard_module, "STEP", 0.6)  # a look goes back 0.5 s: after a late one two would see the same
     with guarded(source, store) as (guards, guard):
         stop = Stop()
         with guards.copying(open_source(source.url), stop):

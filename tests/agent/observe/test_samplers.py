@@ -94,8 +94,8 @@ def test_one_that_hangs_is_told_and_holds_up_no_other(store: Database) -> None:
         before = value("extraction_sampler_age_seconds", sampler="hanging")
         assert before is not None
         assert before > 0.2
-        until(lambda: value("extraction_queue_depth") == 0)
-        assert value("extraction_sampler_up", sampler="store") == 1
+        until(lambda: value("extraction_sampler_up", sampler="store") == 1)
+        assert value("extraction_queue_depth") == 0
         hanging.let_go.set()
         until(lambda: value("extraction_sampler_up", sampler="hanging") == 1)
 
@@ -177,7 +177,7 @@ def test_the_store_is_seen(source: Database, store: Database) -> None:
 
 
 def test_a_stopped_backend_ends_the_sample_and_not_the_scrape(store: Database) -> None:
-    with running(Stored(store.url), deadline=0.5):
+    with running(Stored(store.url), deadline=2.0):
         until(lambda: value("extraction_queue_depth") == 0)
         failures = value("extraction_sampler_failures_total", sampler="store") or 0
         backend = store.value(_BACKEND)
@@ -194,8 +194,8 @@ def test_a_stopped_backend_ends_the_sample_and_not_the_scrape(store: Database) -
             os.kill(backend, signal.SIGCONT)
         assert len(scrapes) > 3  # while the sample hung
         assert median(scrapes) < 0.25  # some 10 ms on a machine at rest
+        until(lambda: store.rows(_BACKEND) not in ([], [(backend,)]))  # the stopped one may take a while to leave
         until(lambda: value("extraction_sampler_up", sampler="store") == 1)  # over another connection
-        assert store.value(_BACKEND) != backend
 
 
 def test_what_is_no_longer_known_is_not_shown_as_it_was(store: Database) -> None:

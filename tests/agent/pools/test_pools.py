@@ -91,7 +91,7 @@ def test_resized_to_less_and_back_under_load_fails_no_call(store: Database, make
         for _ in range(2):
             pool.resize(narrow)
             until(lambda: len(backends(store.url)) <= 10)
-            assert pool.stats().pending >= 45
+            until(lambda: pool.stats().pending >= 45)  # whoever has just given one back is in no figure
             pool.resize(wide)
             until(lambda: len(backends(store.url)) == 50)
         going.clear()
@@ -198,12 +198,10 @@ def _ask(pool: Pool) -> int:
 
 
 def test_says_why_there_is_no_connection(store: Database, make_pool: MakePool) -> None:
-    nowhere = make_pool("postgresql://postgres@127.0.0.1:1/store", connection_timeout_seconds=0.5)
-    with pytest.raises(
-        errors.StoreUnavailable, match=r"store 127.0.0.1:1/store: no connection within 0.5 s: .*refused"
-    ):
+    nowhere = make_pool("postgresql://postgres@127.0.0.1:1/store", connection_timeout_seconds=2)
+    with pytest.raises(errors.StoreUnavailable, match=r"store 127.0.0.1:1/store: no connection within 2 s: .*refused"):
         _ask(nowhere)
-    empty = make_pool(re.sub(r"/[^/]*$", "/template1", store.url), connection_timeout_seconds=0.5)
+    empty = make_pool(re.sub(r"/[^/]*$", "/template1", store.url), connection_timeout_seconds=2)
     with pytest.raises(errors.StoreUnavailable, match="The store is empty: prepare it"):
         _ask(empty)
     with pytest.raises(errors.UsageError, match="begins otherwise"):
@@ -295,11 +293,8 @@ def test_what_is_held_on_purpose_is_no_leak_until_it_is_held_for_longer(
     assert pool.stats().leaks == 2
 
 
-def test_old_and_unused_connections_are_closed_without_being_taken(
-    store: Database, make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(deadlines, "POOL_ROUND", 0.05)
-    pool = make_pool(store.url, maximum=6, minimum_idle=2, max_lifetime_seconds=2, idle_timeout_seconds=0.3)
+def test_unused_connections_are_closed(store: Database, make_pool: MakePool) -> None:
+    pool = make_pool(store.url, maximum=6, minimum_idle=2, idle_timeout_seconds=0.3)
     with ExitStack() as many:
         for _ in range(6):
             many.enter_context(pool.store())
@@ -307,6 +302,15 @@ def test_old_and_unused_connections_are_closed_without_being_taken(
         assert len(first) == 6
     until(lambda: len(backends(store.url)) == 2)
     assert backends(store.url) <= first
+
+
+def test_old_connections_are_closed_without_being_taken(
+    store: Database, make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deadlines, "POOL_ROUND", 0.05)
+    pool = make_pool(store.url, maximum=2, minimum_idle=2, max_lifetime_seconds=2)
+    with pool.store() as one, pool.store() as other:
+        first = {pid(one), pid(other)}
     until(lambda: not backends(store.url) & first)
     until(lambda: pool.stats().idle == 2)
 

@@ -64,11 +64,11 @@ def test_made_smaller_the_base_lends_as_many_as_before(store: Database, make_poo
         assert len(backends(store.url)) == 4
     until(lambda: not backends(store.url))
 
-    pool = make_pool(store.url, maximum=4, connection_timeout_seconds=0.5)
+    pool = make_pool(store.url, maximum=4)
     with ExitStack() as loans:
         for _ in range(4):
             loans.enter_context(pool.store())
-        pool.resize(profiles.Pool(maximum=2, minimum_idle=0, connection_timeout_seconds=0.5))
+        pool.resize(profiles.Pool(maximum=2, minimum_idle=0, connection_timeout_seconds=2))
         assert pool.stats().active == 4  # lent is lent
     until(lambda: len(backends(store.url)) == 2)
     with pool.store(), pool.store(), pytest.raises(errors.StoreUnavailable, match="all 2"), pool.store():

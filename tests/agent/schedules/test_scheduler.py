@@ -298,12 +298,12 @@ def test_five_agents_race_for_each_time(store: Database, items: Database) -> Non
     context = multiprocessing.get_context("spawn")
     barrier, results = context.Barrier(5), context.Queue()
     processes = [
-        context.Process(target=scheduling_agent.live, args=(store.url, f"agent {number}", barrier, results))
+        context.Process(target=scheduling_agent.live, args=(store.url, f"agent {number}", _CONFIGS, barrier, results))
         for number in range(5)
     ]
     for process in processes:
         process.start()
-    assert [results.get(timeout=90) for _ in processes] == [""] * 5
+    assert [results.get(timeout=150) for _ in processes] == [""] * 5
     for process in processes:
         process.join()
     firings = store.rows("SELECT config_id, due_at, count(*), min(outcome) FROM extraction_firings GROUP BY 1, 2")

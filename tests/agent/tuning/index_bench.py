@@ -126,14 +126,25 @@ class Client:
         return self.end(self.begin(command))
 
     def kill_while_it_builds(self) -> int:
-        """Begin, and kill -9 in the middle of the build. Returns the backend's pid."""
+        """Begin, and kill -9 in the middle of the build, which goes on then. Returns the backend's pid."""
         process = self.begin()
         place = self.source or self.store
-        until(lambda: building(place) != [] or process.poll() is not None, "the build")
-        [(pid,)] = building(place)
-        process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=_PATIENCE)
-        assert process.returncode == -signal.SIGKILL, "it was not killed"
+        found: list[tuple[Any, ...]] = []
+
+        def begun() -> bool:
+            found.extend(building(place))
+            return found != [] or process.poll() is not None
+
+        until(begun, "the build")
+        [(pid,)] = found
+        os.kill(pid, signal.SIGSTOP)  # a build of a moment would end before what it leaves is looked at
+        try:
+            process.send_signal(signal.SIGKILL)
+            process.communicate(timeout=_PATIENCE)
+            assert process.returncode == -signal.SIGKILL, "it was not killed"
+            assert remains(place) == [(f"jivs_r{self.rollout.id}_1", False)], "it was not being built"
+        finally:
+            os.kill(pid, signal.SIGCONT)
         return int(pid)
 
 

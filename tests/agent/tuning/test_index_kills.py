@@ -96,7 +96,6 @@ def test_a_rerun_after_a_kill(databases: tuple[Database, Database], checking: bo
         )  # fmt: skip
         with transaction(source, *blocker) as blocking:
             pid = client.kill_while_it_builds()
-            assert remains(source) == [(f"jivs_r{rollout.id}_1", False)]
             if checking:
                 until(lambda: not alive(source, pid), "the backend's end")
                 assert remains(source) == [(f"jivs_r{rollout.id}_1", False)], "it stays INVALID"
@@ -178,7 +177,6 @@ def test_the_store_after_a_kill(databases: tuple[Database, Database], checking: 
         write = "LOCK extractions IN ROW EXCLUSIVE MODE"
         with transaction(store, "SELECT pg_current_xact_id()", write) as blocking:
             pid = client.kill_while_it_builds()
-            assert remains(store) == [(f"jivs_r{rollout.id}_1", False)]
             if checking:
                 until(lambda: not alive(store, pid), "the backend's end")
             blocking.rollback()
@@ -207,7 +205,6 @@ def test_a_kill_while_a_large_table_is_read(databases: tuple[Database, Database]
     ):
         rollout = client.rollout
         pid = client.kill_while_it_builds()
-        assert remains(source) == [(f"jivs_r{rollout.id}_1", False)], "it was still being built"
         until(lambda: not alive(source, pid), "the backend's end")
         left = remains(source)
         assert left == [(f"jivs_r{rollout.id}_1", True)] or (checking and left == [(f"jivs_r{rollout.id}_1", False)])

@@ -190,17 +190,17 @@ def test_the_build_ends_with_its_rollout(side: Side, filled: Database) -> None:
 
 
 def test_the_lease_is_kept_while_it_builds(opened: Store, filled: Database) -> None:
-    side = Side(opened, Place.source(filled.url), begin(opened, profile(filled), lease=1))
+    side = Side(opened, Place.source(filled.url), begin(opened, profile(filled), lease=4))
     with transaction(filled, *SNAPSHOT) as blocking:
         beside = Beside(side, PATIENT)
         beside.start()
         until(lambda: building(filled) != [], "the build")
-        time.sleep(2.5)
+        time.sleep(6)  # longer than the lease
         assert opened.rollout(side.rollout.id).running
+        until(lambda: opened.rollout(side.rollout.id).renewals >= 5, "the renewals")
         blocking.rollback()
     beside.join()
     assert beside.error is None
-    assert opened.rollout(side.rollout.id).renewals >= 5
 
 
 def test_another_build_forbids_it(side: Side, filled: Database) -> None:
