@@ -121,7 +121,7 @@ def _table(section: Section) -> Sequence[str]:
             why = f"**wrong result**: {result.wrong}" if result.wrong else f"not measured: {result.not_measured}"
             lines.append(f"| {result.name} | {why.replace('|', '/')[:300]} | | | | | |")
             continue
-        ratio = "" if result is section.results[0] else _ratio(found)
+        ratio = "" if result is section.results[0] else _ratio(found, of_ours=result.name.startswith("ours"))
         failed = f" **failed after {found['runs']} rounds: {result.not_measured}**" if result.not_measured else ""
         lines.append(
             f"| {result.name}: {result.what}{failed.replace('|', '/')[:300]} | {found['median_seconds']:.2f} "
@@ -132,6 +132,6 @@ def _table(section: Section) -> Sequence[str]:
     return lines
 
 
-def _ratio(found: dict[str, Any]) -> str:
+def _ratio(found: dict[str, Any], *, of_ours: bool) -> str:
     text = f"{found['ratio']:.2f} × ({found['ratio_min']:.2f} – {found['ratio_max']:.2f})"
-    return text if found["ratio"] >= 1 else f"**{text}: we lose**"
+    return text if found["ratio"] >= 1 or of_ours else f"**{text}: we lose**"

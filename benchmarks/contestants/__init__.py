@@ -13,6 +13,7 @@ def typed_field(not_installed: str | None) -> list[Contestant]:
     return [
         Ours("ours", "typed", "`extractctl extract --format typed`"),
         Psql("psql binary", "typed", "binary", "`psql \\| psql`, COPY in binary, one transaction"),
+        Ours("ours by blocks", "typed", "`extractctl extract --format typed --key ctid`", options=("--key", "ctid")),
         Psql("psql text", "typed", "text", "`psql \\| psql`, COPY in text, one transaction"),
         Pgcopydb(1),
         Pgcopydb(2),
@@ -24,6 +25,7 @@ def json_field() -> list[Contestant]:
     return [
         Ours("ours", "json", "`extractctl extract`"),
         Psql("psql binary", "json", "binary", "`psql \\| psql` of the same SELECT, COPY in binary"),
+        Ours("ours by blocks", "json", "`extractctl extract --key ctid`", options=("--key", "ctid")),
         Psql("psql text", "json", "text", "`psql \\| psql` of the same SELECT, COPY in text"),
     ]
 

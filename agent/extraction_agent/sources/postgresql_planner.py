@@ -1,8 +1,9 @@
 """Cutting a PostgreSQL relation into chunks, without ever counting it.
 
 A key is cut at quantiles of a sample of whole pages; the first and last ranges are open, so a row that appears
-later still belongs to exactly one. Without a key, ranges of blocks (ctid), under one snapshot only: an UPDATE moves
-a row to another block, and chunks that each see a snapshot of their own would miss it or take it twice.
+later still belongs to exactly one. Without a key, or where `ctid` is asked for as the key, ranges of blocks, under one
+snapshot only: an UPDATE moves a row to another block, and chunks that each see a snapshot of their own would miss it or
+take it twice.
 """
 
 import itertools
@@ -21,6 +22,7 @@ from extraction_agent.sources.columns import chosen
 from extraction_agent.sources.postgresql_parts import leaves
 from extraction_agent.sources.postgresql_statements import select, where
 
+_BLOCKS = ("ctid",)  # as a key: where a row lies; no column can be called so
 PAGES_PER_CHUNK = 64  # of the sample: neighbours resemble each other, so pages count, not rows
 ROWS_PER_CHUNK = 1024  # of those on these pages; the share of rows in a chunk varies by sqrt(1/64 + 1/1024) = 13 %
 _MOST_SAMPLED_PAGES = 20_000
@@ -45,6 +47,9 @@ def cut(
     condition: str | None = None,
 ) -> Cut:
     """Choose the method and cut what fulfils the condition. Raises UsageError for what is asked but unsafe."""
+    blocks = definition.key == _BLOCKS
+    if blocks:
+        definition = definition.model_copy(update={"key": ()})
     only = catalog.asked_for(relation, definition)
     all_columns = catalog.columns_of(connection, relation.sql, only)
     asked = definition.model_copy(update={"exclude": ()}) if only else definition  # what is left out is not described
@@ -74,13 +79,16 @@ def cut(
         return _whole(plan, "it reads a foreign table, whose server knows nothing of a snapshot here")
     if definition.key and key is not None and not key.proven:
         return _by_checked_key(connection, plan, relation, key)
+    if blocks and not relation.has_blocks:
+        raise errors.UsageError(f"--key ctid means ranges of blocks, and a {relation.kind} has none of its own.")
     if plan.estimated_rows <= chunk_rows * _WHOLE_UP_TO:
         return _whole(plan, f"{plan.estimated_rows:,} rows estimated")
     if not relation.has_blocks:
         return _whole(plan, f"a {relation.kind} without --key cannot be cut")
-    if key is not None:
+    if key is not None and not blocks:
         return _by_key(connection, plan, definition, relation, key)
-    return _by_block(connection, plan, definition, relation)
+    why = "as asked" if blocks else "no usable key"
+    return _by_block(connection, plan, definition, relation, why)
 
 
 def _whole(plan: Plan, why: str) -> Cut:
@@ -160,15 +168,17 @@ def _by_checked_key(connection: Connection, plan: Plan, relation: catalog.Relati
     return Cut(plan.model_copy(update=changes), _ranges([row[:-3] for row in rows[:-1]]), notes)
 
 
-def _by_block(connection: Connection, plan: Plan, definition: Definition, relation: catalog.Relation) -> Cut:
+def _by_block(
+    connection: Connection, plan: Plan, definition: Definition, relation: catalog.Relation, why: str
+) -> Cut:
     if definition.consistency is Consistency.CHUNK:
         raise errors.UsageError(
-            f"{relation.label} has no primary key and no unique key without NULLs, so its chunks are ranges of blocks, "
-            "and those need one snapshot: use --consistency snapshot, or give --key."
+            f"The chunks of {relation.label} are ranges of blocks ({why}), and those need one snapshot: use "
+            "--consistency snapshot, or give --key with the columns of a key."
         )
     parts = leaves(connection, relation)
     if not all(part.readable for part in parts):
-        return _whole(plan, "no key, and not every part of it may be read by itself")
+        return _whole(plan, f"{why}, and not every part of it may be read by itself")
     blocks = sum(part.blocks for part in parts)
     step = max(1, round(blocks * plan.chunk_rows / max(plan.estimated_rows, 1)), blocks // _MOST_CHUNKS)
     chunks = [
@@ -182,7 +192,7 @@ def _by_block(connection: Connection, plan: Plan, definition: Definition, relati
     ]
     changes = {
         "method": "ctid", "consistency": Consistency.SNAPSHOT, "restart_on_lost_snapshot": True,
-        "reason": f"no usable key: ranges of {step:,} blocks, all under one snapshot",
+        "reason": f"{why}: ranges of {step:,} blocks, all under one snapshot",
     }  # fmt: skip
     return Cut(plan.model_copy(update=changes), chunks, [])
 

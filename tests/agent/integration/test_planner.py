@@ -156,6 +156,29 @@ def test_which_index_vouches_for_a_key(
     assert assert_same(source, store, q.Identifier("item"), ["k", "other", "name"], number, Format.JSON) == 3000
 
 
+def test_blocks_may_be_asked_for_where_there_is_a_key(source: Database, store: Database) -> None:
+    source.run(
+        "CREATE TABLE item (k int PRIMARY KEY, ctid_of_old text)",
+        "INSERT INTO item SELECT n, 'note ' || n FROM generate_series(1, 3000) AS n",
+        "UPDATE item SET ctid_of_old = 'moved' WHERE k % 3 = 0", "ANALYZE item",
+        "CREATE VIEW seen AS SELECT * FROM item",
+    )  # fmt: skip
+    by_blocks = Definition(table="item", key=("ctid",), chunk_rows=500)
+    planned = plan(source, by_blocks, 500)
+    assert (planned.plan.method, planned.plan.consistency) == ("ctid", Consistency.SNAPSHOT)
+    assert planned.plan.reason.startswith("as asked: ranges of ")
+    assert "Tid Range Scan" in planned.explain
+    number = extract(source.url, store, by_blocks)
+    assert len(sizes(store)) > 3
+    assert assert_same(source, store, q.Identifier("item"), ["k", "ctid_of_old"], number, Format.JSON) == 3000
+    with pytest.raises(errors.UsageError, match="as asked.*--consistency snapshot"):
+        plan(source, by_blocks.model_copy(update={"consistency": Consistency.CHUNK}), 500)
+    with pytest.raises(errors.UsageError, match="a view has none of its own"):
+        plan(source, by_blocks.model_copy(update={"table": "seen"}), 500)
+    with pytest.raises(errors.UsageError, match="Column ctid does not exist"):
+        plan(source, by_blocks.model_copy(update={"key": ("ctid", "k")}), 500)
+
+
 def test_a_deferrable_key_is_none(source: Database) -> None:
     source.run(
         "CREATE TABLE item (k int PRIMARY KEY DEFERRABLE)", "INSERT INTO item SELECT generate_series(1, 3000)",
