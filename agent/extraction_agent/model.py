@@ -112,7 +112,7 @@ class Definition(Strict):
     )
     columns: tuple[Word, ...] = Field(default=(), description="columns to extract; none: all")
     exclude: tuple[Word, ...] = Field(default=(), description="columns to leave out")
-    key: tuple[Word, ...] = Field(default=(), description="columns of the unique key to cut by")
+    key: tuple[Word, ...] = Field(default=(), description="columns of the unique key to cut by, or PostgreSQL's ctid")
     watermark: Word | None = Field(default=None, description="only rows changed since the last run, by this column")
     overlap_seconds: float = Field(
         default=300.0, ge=0, le=1e9, allow_inf_nan=False, description="how far an incremental run looks back"

@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import tomllib
+from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 
@@ -55,3 +56,15 @@ def test_hosts_get_all_that_the_program_needs() -> None:
     declared = tomllib.loads(_lock("pyproject.toml"))["project"]["dependencies"]
     names = {re.split(r"[\[<>=]", one)[0].lower() for one in declared}
     assert names <= {pin.split("==")[0] for pin in _PINS.findall(_lock("packaging/requirements.lock"))}
+
+
+def test_the_program_is_pinned_by_what_is_carried(wheelhouse: ModuleType, tmp_path: Path) -> None:
+    wheel = tmp_path / "extraction_agent-1.2.3-py3-none-any.whl"
+    wheel.write_bytes(b"of the controller")
+    assert wheelhouse.pinned(wheel) == f"extraction_agent==1.2.3 --hash=sha256:{sha256(b'of the controller').hexdigest()}\n"
+
+
+def test_one_pip_is_carried(wheelhouse: ModuleType) -> None:
+    (pin,) = _PINS.findall(_lock("roles/program/files/pip.lock"))
+    assert pin.startswith("pip==")
+    assert wheelhouse.needed(_lock("roles/program/files/pip.lock"), "3.11.2", "x86_64").startswith(f"{pin} --hash=")

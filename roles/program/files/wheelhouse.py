@@ -1,11 +1,14 @@
 """Collect every wheel the program needs, for another machine's Python, into one archive.
 
-Runs on the controller. The archive holds one folder, `wheels`, and appears under its name only when it is complete.
+Runs on the controller. The archive holds one folder, `wheels`, and appears under its name only when it is complete. In
+that folder are the wheels, `requirements.txt` with the hash of each, the program's too, and pip itself, `pip.pyz`, which
+runs as it is: the host needs none.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import platform
 import shutil
 import subprocess
@@ -16,6 +19,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+_PIP = Path(__file__).with_name("pip.lock")
 OLDEST_GLIBC = 17  # 2.17: what manylinux2014 means; older wheels are not made for Python 3.11
 
 
@@ -65,13 +69,22 @@ def collect(options: argparse.Namespace, scratch: Path) -> Path:
         f"--python-version={'.'.join(options.python.split('.')[:2])}",
         *(f"--platform={tag}" for tag in platforms(options.architecture, options.libc)),
     ]
-    packages = ["--require-hashes", f"--requirement={locked}"]
+    packages = ["--require-hashes", f"--requirement={locked}", f"--requirement={_PIP}"]
     subprocess.run([*pip, *target, *packages], check=True)  # noqa: S603 - the role's own words
+    next(wheels.glob("pip-*.whl")).rename(wheels / "pip.pyz")
     if options.program.endswith(".whl"):
         shutil.copy(options.program, wheels)
     else:
         subprocess.run([*pip, *target, options.program], check=True)  # noqa: S603 - the same
+    program = pinned(next(wheels.glob("extraction_agent-*.whl")))
+    (wheels / "requirements.txt").write_text(locked.read_text(encoding="utf-8") + program, encoding="utf-8")
     return wheels
+
+
+def pinned(wheel: Path) -> str:
+    """A line of a lock that takes this wheel and no other."""
+    name, version = wheel.name.split("-")[:2]
+    return f"{name}=={version} --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
 
 
 def main() -> None:

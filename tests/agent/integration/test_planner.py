@@ -171,7 +171,7 @@ def test_blocks_may_be_asked_for_where_there_is_a_key(source: Database, store: D
     number = extract(source.url, store, by_blocks)
     assert len(sizes(store)) > 3
     assert assert_same(source, store, q.Identifier("item"), ["k", "ctid_of_old"], number, Format.JSON) == 3000
-    with pytest.raises(errors.UsageError, match="as asked.*--consistency snapshot"):
+    with pytest.raises(errors.UsageError, match=r"as asked.*--consistency snapshot"):
         plan(source, by_blocks.model_copy(update={"consistency": Consistency.CHUNK}), 500)
     with pytest.raises(errors.UsageError, match="a view has none of its own"):
         plan(source, by_blocks.model_copy(update={"table": "seen"}), 500)
