@@ -61,7 +61,10 @@ def test_hosts_get_all_that_the_program_needs() -> None:
 def test_the_program_is_pinned_by_what_is_carried(wheelhouse: ModuleType, tmp_path: Path) -> None:
     wheel = tmp_path / "extraction_agent-1.2.3-py3-none-any.whl"
     wheel.write_bytes(b"of the controller")
-    assert wheelhouse.pinned(wheel) == f"extraction_agent==1.2.3 --hash=sha256:{sha256(b'of the controller').hexdigest()}\n"
+    assert (
+        wheelhouse.pinned(wheel)
+        == f"extraction_agent==1.2.3 --hash=sha256:{sha256(b'of the controller').hexdigest()}\n"
+    )
 
 
 def test_one_pip_is_carried(wheelhouse: ModuleType) -> None:

@@ -1,8 +1,8 @@
 """Collect every wheel the program needs, for another machine's Python, into one archive.
 
-Runs on the controller. The archive holds one folder, `wheels`, and appears under its name only when it is complete. In
-that folder are the wheels, `requirements.txt` with the hash of each, the program's too, and pip itself, `pip.pyz`, which
-runs as it is: the host needs none.
+Runs on the controller. The archive holds one folder, `wheels`, and appears under its name only when it is complete.
+In it are the wheels, `requirements.txt` with the hash of each, the program's too, and pip, `pip.pyz`, which runs as it
+is: the host needs none.
 """
 
 from __future__ import annotations

@@ -156,6 +156,19 @@ def test_which_index_vouches_for_a_key(
     assert assert_same(source, store, q.Identifier("item"), ["k", "other", "name"], number, Format.JSON) == 3000
 
 
+@pytest.mark.parametrize(("order", "told"), [("random()", True), ("n", False), ("-n", False)])
+def test_a_key_that_the_rows_do_not_follow_is_told(source: Database, order: str, told: bool) -> None:
+    source.run(
+        _sql(f"CREATE TABLE item AS SELECT n AS k FROM generate_series(1, 5000) AS n ORDER BY {order}"),
+        "ALTER TABLE item ADD PRIMARY KEY (k)", "ANALYZE item",
+    )  # fmt: skip
+    notes = plan(source, Definition(table="item"), 500).notes
+    assert [note for note in notes if "--key ctid" in note] == (notes if told else [])
+    assert bool(notes) is told
+    assert not plan(source, Definition(table="item", consistency=Consistency.CHUNK), 500).notes
+    assert not plan(source, Definition(table="item", key=("ctid",)), 500).notes
+
+
 def test_blocks_may_be_asked_for_where_there_is_a_key(source: Database, store: Database) -> None:
     source.run(
         "CREATE TABLE item (k int PRIMARY KEY, ctid_of_old text)",

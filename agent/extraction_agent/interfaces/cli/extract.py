@@ -26,7 +26,9 @@ def extract(
     param: Annotated[list[str] | None, typer.Option("--param", help="name=value for %(name)s in the query.")] = None,
     column: Annotated[list[str] | None, typer.Option("--column", help="A column to extract; all without it.")] = None,
     exclude: Annotated[list[str] | None, typer.Option("--exclude", help="A column to leave out.")] = None,
-    key: Annotated[list[str] | None, typer.Option("--key", help="A column of the unique key to cut by, or ctid.")] = None,
+    key: Annotated[
+        list[str] | None, typer.Option("--key", help="A column of the unique key to cut by, or ctid.")
+    ] = None,
     watermark: Annotated[
         str | None, typer.Option("--watermark", help="Only rows changed since the last run, by this column, or xmin.")
     ] = None,

@@ -37,7 +37,9 @@ def take(
         str | None, typer.Argument(metavar="SOURCE_URL", help="Extract a table there, and profile that.")
     ] = None,
     table: Annotated[str | None, typer.Option("--table", help="The table or view; belongs to SOURCE_URL.")] = None,
-    key: Annotated[list[str] | None, typer.Option("--key", help="A column of the unique key to cut by, or ctid.")] = None,
+    key: Annotated[
+        list[str] | None, typer.Option("--key", help="A column of the unique key to cut by, or ctid.")
+    ] = None,
     format_: Annotated[Format, typer.Option("--format", help="How records are kept.")] = Format.JSON,
     profile: Annotated[str, typer.Option("--profile", help="A tuning profile, by name or file.")] = "optimized",
     secret: options.Secret = None,
