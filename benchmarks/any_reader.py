@@ -59,7 +59,7 @@ class Reader(threading.Thread):
         self._url, self._way = source.source.url(), way
         spent = way.burst / (way.burst / free + 0.0011) if way.burst else free * way.share
         self._step = min(_ROWS, int(spent * way.seconds)) if free else _ROWS // 10
-        self._stop = threading.Event()
+        self._ended = threading.Event()
         self.rows = 0
 
     def run(self) -> None:
@@ -67,7 +67,7 @@ class Reader(threading.Thread):
         rest = q.SQL(_REST).format(often=q.Literal(1 / self._way.burst)) if self._way.burst else q.SQL("")
         low = random.randrange(_ROWS)
         with psycopg.connect(self._url, autocommit=True) as connection:
-            while not self._stop.is_set():
+            while not self._ended.is_set():
                 low = 0 if low + self._step > _ROWS else low
                 high = q.Literal(low + self._step)
                 statement = q.SQL(_COPY).format(low=q.Literal(low), high=high, rest=rest)
@@ -86,7 +86,7 @@ class Reader(threading.Thread):
                 if worked > _SLICE:
                     time.sleep(worked * (1 / self._way.share - 1))
                     begun = time.monotonic()
-                    if self._stop.is_set():
+                    if self._ended.is_set():
                         connection.cancel()
 
     @contextmanager
@@ -96,7 +96,7 @@ class Reader(threading.Thread):
         try:
             yield
         finally:
-            self._stop.set()
+            self._ended.set()
             self.join()
 
 

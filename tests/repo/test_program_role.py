@@ -35,7 +35,9 @@ def test_what_ran_until_now_stays(
     tasks = yaml.safe_load((_ROOT / "roles" / "program" / "tasks" / "switch.yml").read_text(encoding="utf-8"))
     last = tasks[-1]
     known = {
-        "_program_found": {"files": [{"path": _FOLDER + name, "mtime": age} for age, name in enumerate(there)]},
+        "_program_found": {
+            "files": [_found(name, age) for age, name in enumerate(there)] + [_found("notes", 99, isdir=False)]
+        },
         "_program_path": {"stat": {"lnk_target": _FOLDER + before} if before else {"exists": False}},
         "_program_folder": _FOLDER + now,
         "extraction_program_keep": keep,
@@ -48,6 +50,10 @@ def test_what_ran_until_now_stays(
     said = done.stdout.partition("REMOVED ")[2].partition('"\n')[0].replace("\\", "")
     assert said, done.stdout + done.stderr
     assert json.loads(said) == [_FOLDER + name for name in removed]
+
+
+def _found(name: str, age: int, *, isdir: bool = True) -> dict[str, object]:
+    return {"path": _FOLDER + name, "mtime": age, "isdir": isdir}
 
 
 def test_extractctl_is_a_command_unless_somebody_else_has_one(tmp_path: Path) -> None:

@@ -33,6 +33,9 @@ class Relation:
         return self.kind in ("table", "partitioned table", "materialized view")
 
 
+BLOCKS = ("ctid",)  # asked for as a key: where a row lies; no column of what has blocks can be called so
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
     """An ordered key. proven: a unique index on columns that are NOT NULL says so."""

@@ -22,7 +22,6 @@ from extraction_agent.sources.columns import chosen
 from extraction_agent.sources.postgresql_parts import leaves
 from extraction_agent.sources.postgresql_statements import select, where
 
-_BLOCKS = ("ctid",)  # as a key: where a row lies; no column can be called so
 PAGES_PER_CHUNK = 64  # of the sample: neighbours resemble each other, so pages count, not rows
 ROWS_PER_CHUNK = 1024  # of those on these pages; the share of rows in a chunk varies by sqrt(1/64 + 1/1024) = 13 %
 _MOST_SAMPLED_PAGES = 20_000
@@ -48,8 +47,12 @@ def cut(
     condition: str | None = None,
 ) -> Cut:
     """Choose the method and cut what fulfils the condition. Raises UsageError for what is asked but unsafe."""
-    blocks = definition.key == _BLOCKS
+    blocks = definition.key == catalog.BLOCKS and relation.has_blocks
     if blocks:
+        if definition.watermark:
+            raise errors.UsageError(
+                "--key ctid reads a whole table, --watermark what has changed: leave one of them out."
+            )
         definition = definition.model_copy(update={"key": ()})
     only = catalog.asked_for(relation, definition)
     all_columns = catalog.columns_of(connection, relation.sql, only)
@@ -80,16 +83,13 @@ def cut(
         return _whole(plan, "it reads a foreign table, whose server knows nothing of a snapshot here")
     if definition.key and key is not None and not key.proven:
         return _by_checked_key(connection, plan, relation, key)
-    if blocks and not relation.has_blocks:
-        raise errors.UsageError(f"--key ctid means ranges of blocks, and a {relation.kind} has none of its own.")
     if plan.estimated_rows <= chunk_rows * _WHOLE_UP_TO:
         return _whole(plan, f"{plan.estimated_rows:,} rows estimated")
     if not relation.has_blocks:
         return _whole(plan, f"a {relation.kind} without --key cannot be cut")
     if key is not None and not blocks:
         return _by_key(connection, plan, definition, relation, key)
-    why = "as asked" if blocks else "no usable key"
-    return _by_block(connection, plan, definition, relation, why)
+    return _by_block(connection, plan, definition, relation, asked=blocks)
 
 
 def _whole(plan: Plan, why: str) -> Cut:
@@ -116,7 +116,8 @@ def _by_key(
 ) -> Cut:
     consistency = definition.consistency or (Consistency.CHUNK if key.primary else Consistency.SNAPSHOT)
     expected = math.ceil(plan.estimated_rows / plan.chunk_rows)
-    blocks = sum(leaf.blocks for leaf in leaves(connection, relation)) or 1
+    parts = leaves(connection, relation)
+    blocks = sum(part.blocks for part in parts) or 1
     # How many pages hold rows that fulfil a condition is not known: look at as many as may be looked at.
     pages = expected * PAGES_PER_CHUNK if plan.condition is None else _MOST_SAMPLED_PAGES
     percent = round(min(100.0, 100.0 * min(pages, _MOST_SAMPLED_PAGES) / blocks), 9)
@@ -140,9 +141,9 @@ def _by_key(
         "estimated_rows": round(sampled / share),
         "reason": f"ranges of the {why} {_names(key.columns)}, cut at quantiles of a sample of {sampled:,} rows",
     }  # fmt: skip
-    notes = (
-        [] if plan.condition or definition.consistency is Consistency.CHUNK else _scattered(connection, relation, key)
-    )
+    could_be_blocks = not definition.watermark and definition.consistency is not Consistency.CHUNK
+    could_be_blocks &= all(part.readable for part in parts)
+    notes = _scattered(connection, relation, key) if could_be_blocks else []
     return Cut(plan.model_copy(update=changes), _ranges([row[:-1] for row in rows[:-1]]), notes)
 
 
@@ -186,7 +187,10 @@ def _by_checked_key(connection: Connection, plan: Plan, relation: catalog.Relati
     return Cut(plan.model_copy(update=changes), _ranges([row[:-3] for row in rows[:-1]]), notes)
 
 
-def _by_block(connection: Connection, plan: Plan, definition: Definition, relation: catalog.Relation, why: str) -> Cut:
+def _by_block(
+    connection: Connection, plan: Plan, definition: Definition, relation: catalog.Relation, *, asked: bool
+) -> Cut:
+    why = "as asked" if asked else "no usable key"
     if definition.consistency is Consistency.CHUNK:
         raise errors.UsageError(
             f"The chunks of {relation.label} are ranges of blocks ({why}), and those need one snapshot: use "
@@ -194,6 +198,11 @@ def _by_block(connection: Connection, plan: Plan, definition: Definition, relati
         )
     parts = leaves(connection, relation)
     if not all(part.readable for part in parts):
+        if asked:
+            raise errors.UsageError(
+                f"The blocks of {relation.label} cannot be read, as not every part of it may be read by itself: grant "
+                "SELECT on all of them, or leave --key ctid out."
+            )
         return _whole(plan, f"{why}, and not every part of it may be read by itself")
     blocks = sum(part.blocks for part in parts)
     step = max(1, round(blocks * plan.chunk_rows / max(plan.estimated_rows, 1)), blocks // _MOST_CHUNKS)

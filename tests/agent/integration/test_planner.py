@@ -167,6 +167,7 @@ def test_a_key_that_the_rows_do_not_follow_is_told(source: Database, order: str,
     assert bool(notes) is told
     assert not plan(source, Definition(table="item", consistency=Consistency.CHUNK), 500).notes
     assert not plan(source, Definition(table="item", key=("ctid",)), 500).notes
+    assert "--key ctid" not in " ".join(plan(source, Definition(table="item", watermark="xmin"), 500).notes)
 
 
 def test_blocks_may_be_asked_for_where_there_is_a_key(source: Database, store: Database) -> None:
@@ -186,10 +187,12 @@ def test_blocks_may_be_asked_for_where_there_is_a_key(source: Database, store: D
     assert assert_same(source, store, q.Identifier("item"), ["k", "ctid_of_old"], number, Format.JSON) == 3000
     with pytest.raises(errors.UsageError, match=r"as asked.*--consistency snapshot"):
         plan(source, by_blocks.model_copy(update={"consistency": Consistency.CHUNK}), 500)
-    with pytest.raises(errors.UsageError, match="a view has none of its own"):
+    with pytest.raises(errors.UsageError, match="Column ctid does not exist"):
         plan(source, by_blocks.model_copy(update={"table": "seen"}), 500)
     with pytest.raises(errors.UsageError, match="Column ctid does not exist"):
         plan(source, by_blocks.model_copy(update={"key": ("ctid", "k")}), 500)
+    with pytest.raises(errors.UsageError, match="leave one of them out"):
+        plan(source, by_blocks.model_copy(update={"watermark": "xmin"}), 500)
 
 
 def test_a_deferrable_key_is_none(source: Database) -> None:

@@ -85,6 +85,7 @@ def test_full_scans_are_found_and_answered(large: Database, store: Database) -> 
     _save(store, large, "small", table="small", watermark="at")
     _save(store, large, "parted", table="parted", watermark="at")
     _save(store, large, "whole", table="item")
+    _save(store, large, "blocks", table="item", key=("ctid",))
     _save(store, large, "unmarked", table="item", watermark="xmin")
     _save(store, large, "queried", query="SELECT 1 AS x")
     _save(store, large, "gone", table="gone", watermark="at")

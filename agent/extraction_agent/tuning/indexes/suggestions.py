@@ -84,7 +84,7 @@ def _of(connection: Connection, place: Place, config: Config) -> Iterator[Sugges
     asked: list[tuple[tuple[str, ...], str]] = []
     if definition.watermark and definition.watermark != "xmin":
         asked.append(((definition.watermark,), f"each incremental run looks for new rows by {definition.watermark}"))
-    if definition.key:
+    if definition.key and definition.key != postgresql_catalog.BLOCKS:
         asked.append((definition.key, f"each chunk looks for a range of {', '.join(definition.key)}"))
     for columns, why in asked:
         for label, rows in _full_scans(connection, relation.sql, columns):
