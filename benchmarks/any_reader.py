@@ -73,8 +73,9 @@ class Reader(threading.Thread):
                 statement = q.SQL(_COPY).format(low=q.Literal(low), high=high, rest=rest)
                 try:
                     self._read(connection, statement)
-                except psycopg.errors.QueryCanceled:
-                    return
+                except psycopg.OperationalError:
+                    if not self._ended.is_set():
+                        raise
                 low += self._step
 
     def _read(self, connection: psycopg.Connection, statement: q.Composed) -> None:
@@ -87,7 +88,8 @@ class Reader(threading.Thread):
                     time.sleep(worked * (1 / self._way.share - 1))
                     begun = time.monotonic()
                     if self._ended.is_set():
-                        connection.cancel()
+                        connection.close()  # in the middle of a COPY that would go on for long
+                        return
 
     @contextmanager
     def reading(self) -> Iterator[None]:
