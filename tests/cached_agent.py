@@ -12,6 +12,7 @@ from typing import Any
 
 from extraction_agent import profiles
 from extraction_agent.cache.configs import Configs
+from extraction_agent.cache.lease import outlast
 from extraction_agent.cache.protocol import NAME, Key
 from extraction_agent.cache.redis import Redis
 from extraction_agent.model import Definition
@@ -144,10 +145,21 @@ def _process(
     results.put(Peer(*urls, naive, ids, answered).run(mine, pairs, ask, answer))
 
 
+def _put_to_use(stores: Stores, redis_url: str) -> None:
+    """Have the cache in use from the first read on: agents by themselves wait seconds, in which a fast host is done."""
+    cache = Redis(redis_url)
+    with stores.open() as store:
+        store.change_cache_epoch(store.cache_epoch(), cache.server())
+        begun = store.cache_epoch()
+    cache.close()
+    outlast(stores.open, begun)
+
+
 def two_agents(store_url: str, redis_url: str, pairs: int, *, naive: bool) -> tuple[Result, Result]:
     """Change and read `pairs` times, half of them from each side."""
     stores = Stores(store_url)
     ids = [save(stores, f"config {number}", 0).id for number in range(4)]
+    _put_to_use(stores, redis_url)
     stores.close()
     context = multiprocessing.get_context("spawn")
     answered = context.Array("q", [0] * len(ids))
