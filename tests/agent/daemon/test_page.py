@@ -84,7 +84,7 @@ def test_the_page_beside_an_extraction(
     """Shows 9: progress moves, no console error, nothing from another host, no overflow at any width."""
     daemon = _slow_daemon(make_daemon)
     source.run(
-        "CREATE TABLE item AS SELECT n AS id, repeat('x', 100) AS note FROM generate_series(1, 600000) AS n",
+        "CREATE TABLE item AS SELECT n AS id, repeat('x', 100) AS note FROM generate_series(1, 2000000) AS n",
         "ALTER TABLE item ADD PRIMARY KEY (id)",
         "ANALYZE item",
     )

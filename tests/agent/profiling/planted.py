@@ -27,7 +27,7 @@ BURN: LiteralString = """
     CREATE FUNCTION burn() RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
     DECLARE made text := '';
     BEGIN
-        FOR number IN 1..400 LOOP made := md5(made || number); END LOOP;
+        FOR number IN 1..2000 LOOP made := md5(made || number); END LOOP;
         RETURN length(made);
     END $$"""
 
