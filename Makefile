@@ -16,8 +16,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 demo: $(VENV)/ready
 	$(BIN)/extractctl demo
 
+# The tests wait more than they compute: one process more than there are cores.
 test: $(VENV)/ready
-	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist worksteal $(PYTEST_OPTIONS)
+	$(BIN)/pytest --numprocesses $$(($$(nproc) + 1)) --maxprocesses 4 --dist worksteal $(PYTEST_OPTIONS)
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .
