@@ -220,7 +220,7 @@ class Gates(Strict):
         0.2, gt=0, le=0.99, description="any of these on hosts that are not changed, while the canary is"
     )
     tolerated_harm_to_sources: float = Field(
-        0.2, gt=0, le=0.99, description="longer round trips of a source while the canary is changed"
+        0.2, gt=0, le=10, description="longer round trips of a source while the canary is changed"
     )
     slots_at_most: int = Field(
         1200, ge=20, le=100_000, description="time slots in all, after which the verdict is given as it stands"

@@ -1,11 +1,13 @@
 """`extractctl extract`: a process start, the plan, chunks, manifest, fences and the queue, everything included."""
 
+import compileall
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 
+import extraction_agent
 from benchmarks import bench as b
 from extraction_agent.store.store import Store
 
@@ -32,6 +34,7 @@ class Ours:
         return None if Path(EXTRACTCTL).exists() else f"{EXTRACTCTL} is not installed"
 
     def prepare(self, url: str) -> None:
+        compileall.compile_dir(extraction_agent.__path__[0], quiet=1)  # as pip does with what it installs
         prepare_store(url)
 
     def pipeline(self, bench: b.Bench) -> list[list[str]]:

@@ -1,4 +1,4 @@
-"""another_version.py WHEEL FOLDER: the same program, in a wheel of a later version. Prints its path."""
+"""another_version.py WHEEL FOLDER LATER: the same program, in a wheel of its version.LATER. Prints its path."""
 
 import base64
 import hashlib
@@ -11,7 +11,7 @@ def main() -> None:
     """A wheel is a zip whose last file lists the others with their hashes."""
     wheel, folder = Path(sys.argv[1]), Path(sys.argv[2])
     name, version, *tags = wheel.name.split("-")
-    later = f"{version}.post1"
+    later = f"{version}.{sys.argv[3]}"
     info, listed = f"{name}-{later}.dist-info/", []
     path = folder / "-".join([name, later, *tags])
     with ZipFile(wheel) as old, ZipFile(path, "w", ZIP_DEFLATED) as new:
