@@ -1,4 +1,4 @@
-"""load FILE: asks all agents all the time, and has extractions of the table orders running until it is ended.
+"""load FILE: asks all agents all the time, and has one extraction of the table orders after the other.
 
 FILE is JSON: agents, ca, token, source_url.
 """
@@ -13,7 +13,7 @@ import urllib.request
 from pathlib import Path
 
 EVERY = 0.05  # s between two questions to an agent
-AT_ONCE = 4  # extractions that have not ended
+LOOK = 0.2  # s between two looks whether an extraction has ended
 
 log = logging.getLogger("load")
 
@@ -46,26 +46,27 @@ def ask_on(agent: Agent) -> None:
 
 
 def extract_on(agents: list, source_url: str) -> None:
-    """Extractions without end, begun at one agent after another."""
+    """Extractions without end, each begun at another agent when the one before has ended."""
     wanted = {
         "name": f"orders-{time.time():.0f}", "source_url": source_url, "secret": "password_shop",
         "definition": {"table": "orders", "chunk_rows": 400},
     }  # fmt: skip
     config = agents[0].ask("POST", "/api/v1/configs", wanted)["id"]
-    running, number = [], 0
+    running, number = None, 0
     while True:
         agent = agents[number % len(agents)]
         try:
-            status = {one: agent.ask("GET", f"/api/v1/extractions/{one}")["status"] for one in running}
-            running = [one for one in running if status[one] in ("pending", "running")]
-            if len(running) < AT_ONCE:
+            if running is None:
                 key = f"load-{config}-{number}"
-                running.append(agent.ask("POST", "/api/v1/extractions", {"config_id": config}, key)["extraction_id"])
+                running = agent.ask("POST", "/api/v1/extractions", {"config_id": config}, key)["extraction_id"]
                 number += 1
+            elif agent.ask("GET", f"/api/v1/extractions/{running}")["status"] not in ("pending", "running"):
+                running = None
+                continue
         except OSError as error:  # the next agent is asked with the same key, so nothing is begun twice
             log.warning("%s: %s", agent.url, error)
             agents = agents[1:] + agents[:1]
-        time.sleep(0.5)
+        time.sleep(LOOK)
 
 
 def main() -> None:
