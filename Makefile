@@ -16,9 +16,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 demo: $(VENV)/ready
 	$(BIN)/extractctl demo
 
-# The tests wait more than they compute: one process more than there are cores.
+# The tests wait more than they compute: one process more than there are cores, at most four.
 test: $(VENV)/ready
-	$(BIN)/pytest --numprocesses $$(($$(nproc) + 1)) --maxprocesses 4 --dist worksteal $(PYTEST_OPTIONS)
+	$(BIN)/pytest --numprocesses $$(n=$$(nproc); echo $$((n < 3 ? n + 1 : 4))) --dist worksteal $(PYTEST_OPTIONS)
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .

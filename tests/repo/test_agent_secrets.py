@@ -18,7 +18,7 @@ pytestmark = [
 ]
 
 
-def _hand_out(folder: Path, certificate: Path, key: Path) -> tuple[int, str]:
+def _hand_out(folder: Path, certificate: Path, key: Path, secret: str | int = "x") -> tuple[int, str]:
     """Run the role's steps that concern files, by their tags, into a folder. Returns status and words."""
     steps = yaml.safe_load((_TASKS / "main.yml").read_text(encoding="utf-8"))
     wanted = {"preflight.yml", "secrets.yml", "configure.yml"}
@@ -39,7 +39,7 @@ def _hand_out(folder: Path, certificate: Path, key: Path) -> tuple[int, str]:
         "vars": {
             "ansible_python_interpreter": sys.executable,
             "extraction_agent_store_url": "postgresql://extraction@localhost/extraction",
-            "extraction_agent_secrets": {"store": "x"},
+            "extraction_agent_secrets": {"store": secret},
             "extraction_agent_tls_certificate": certificate.read_text(encoding="utf-8"),
             "extraction_agent_tls_key": key.read_text(encoding="utf-8"),
         },
@@ -66,3 +66,25 @@ def test_a_certificate_goes_with_its_key_and_no_other(tmp_path: Path) -> None:
     assert status == 2, said
     assert "cannot be used together: key values mismatch. Nothing was changed." in said
     assert {path.name: path.read_bytes() for path in etc.iterdir() if path.is_file()} == before
+
+
+def test_a_secret_is_handed_out_whenever_it_is_another(tmp_path: Path) -> None:
+    pair = Authority().issue(tmp_path)
+    there = tmp_path / "etc" / "passwords" / "store"
+    for secret in ("x", "y\n", 7):
+        status, said = _hand_out(tmp_path / "etc", *pair, secret)
+        assert status == 0, said
+        assert there.read_text(encoding="utf-8") == str(secret)
+    there.chmod(0o644)
+    status, said = _hand_out(tmp_path / "etc", *pair, 7)
+    assert status == 0, said
+    assert there.stat().st_mode & 0o777 == 0o600
+    there.rename(tmp_path / "elsewhere")
+    there.symlink_to(tmp_path / "elsewhere")
+    status, said = _hand_out(tmp_path / "etc", *pair, 7)
+    assert status == 0, said
+    assert not there.is_symlink()
+    changed = there.stat().st_mtime_ns
+    status, said = _hand_out(tmp_path / "etc", *pair, 7)
+    assert status == 0, said
+    assert there.stat().st_mtime_ns == changed

@@ -12,6 +12,7 @@ from extraction_agent.judge.measures import (
     ERROR_RATE,
     OF_HOSTS,
     P95,
+    ROUND_TRIP,
     THROUGHPUT,
     tolerated,
     tolerated_of_neighbours,
@@ -73,6 +74,12 @@ def test_every_metric_has_its_tolerance_in_the_gates() -> None:
     assert [tolerated(one, given_) for one in OF_HOSTS] == [0.11, 0.12, 0.13, 0.14, 0.15]
     assert tolerated_of_neighbours(THROUGHPUT, given_) == 0.16
     assert tolerated_of_neighbours(ERROR_RATE, given_) == 0.15
+
+
+def test_a_source_may_be_allowed_several_times_its_round_trip() -> None:
+    assert Rule(ROUND_TRIP, Gates(tolerated_harm_to_sources=5).tolerated_harm_to_sources).outcome(
+        found(math.log(2.2), math.log(3.4))
+    ) == "same"  # fmt: skip
 
 
 def test_the_more_is_compared_the_surer_each_must_be() -> None:

@@ -4,6 +4,7 @@ import re
 import threading
 import time
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -85,6 +86,9 @@ def test_resized_to_less_and_back_under_load_fails_no_call(store: Database, make
                 lent.connection.execute("SELECT pg_sleep(0.02)")
                 done.append(asked(lent))
 
+    def answered(number: int) -> bool:
+        return len(done) >= number
+
     with closing(Threads(60, 60, 0)) as threads:
         calls = [threads.submit(work) for _ in range(60)]
         until(lambda: len(backends(store.url)) == 50)
@@ -92,9 +96,9 @@ def test_resized_to_less_and_back_under_load_fails_no_call(store: Database, make
             pool.resize(narrow)
             until(lambda: len(backends(store.url)) <= 10)
             until(lambda: pool.stats().pending >= 45)  # whoever has just given one back is in no figure
+            until(partial(answered, len(done) + 250))
             pool.resize(wide)
             until(lambda: len(backends(store.url)) == 50)
-        until(lambda: len(done) > 500)
         going.clear()
         for call in calls:
             call.result(GENEROUS)

@@ -112,6 +112,7 @@ def test_a_rerun_after_a_kill(databases: tuple[Database, Database], checking: bo
                 until(lambda: building(source) not in ([], [(pid,)]), "another build")
             elif checking:  # to drop an index waits for writers, too
                 until(lambda: waiting(source), "the wait for the writer")
+            until(lambda: writer.writes > 100, "writes")
             blocking.rollback()
         status, told, said = client.end(rerun)
         assert status == 0, said
@@ -122,7 +123,6 @@ def test_a_rerun_after_a_kill(databases: tuple[Database, Database], checking: bo
         assert not side.apply().changed
         side.abort()
         assert side.undo().changed
-        until(lambda: writer.writes > 100, "writes")
     assert catalog(source) == before
     assert writer.locked_out == 0
 
@@ -208,12 +208,12 @@ def test_a_kill_while_a_large_table_is_read(databases: tuple[Database, Database]
         until(lambda: not alive(source, pid), "the backend's end")
         left = remains(source)
         assert left == [(f"jivs_r{rollout.id}_1", True)] or (checking and left == [(f"jivs_r{rollout.id}_1", False)])
+        until(lambda: writer.writes > 100, "writes")
         status, _, said = client.run()
         assert status == 0, said
         assert remains(source) == []
         side = Side(opened, Place.source(source.url), rollout)
         side.abort()
         assert side.undo().changed
-        until(lambda: writer.writes > 100, "writes")
     assert catalog(source) == before
     assert writer.locked_out == 0
