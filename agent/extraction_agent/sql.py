@@ -14,5 +14,5 @@ def load(package: str, name: str) -> LiteralString:
 
 
 def trusted(text: str) -> q.SQL:
-    """SQL text that this program composed earlier or a server has quoted; never what a person typed."""
+    """SQL text that this program composed earlier, a server has quoted, or has read as one statement."""
     return q.SQL(text)

@@ -3,7 +3,8 @@
 import re
 from dataclasses import dataclass
 
-from psycopg import ClientCursor, Error
+from psycopg import ClientCursor, Error, generators, pq
+from psycopg import errors as driver_errors
 from psycopg import sql as q
 
 from extraction_agent import errors, sql
@@ -49,6 +50,7 @@ def find(connection: Connection, definition: Definition) -> Relation:
     """The relation a definition names. Raises UsageError with the nearest names."""
     if definition.query is not None:
         body = bind(connection, definition.query, definition.parameters)
+        _read_as_one(connection, body)
         return Relation(q.SQL("({}\n) AS query").format(sql.trusted(body)), "the query", "query")
     assert definition.table is not None
     for schema, name in _readings(definition.table):
@@ -101,6 +103,18 @@ def bind(connection: Connection, query: str, parameters: dict[str, str]) -> str:
         raise errors.UsageError(
             f"The query's parameters do not fit: {error}. Write %(name)s and give --param name=value."
         ) from error
+
+
+def _read_as_one(connection: Connection, body: str) -> None:
+    """Have the server read a query as one statement, and not run it. Raises its refusal.
+
+    What stands by itself stays inside the parentheses it is put into. Several statements would end the transaction that
+    only reads, and do there what they like.
+    """
+    connection.pgconn.send_prepare(b"", body.encode())
+    for result in connection.wait(generators.execute(connection.pgconn)):
+        if result.status != pq.ExecStatus.COMMAND_OK:
+            raise driver_errors.error_from_result(result)
 
 
 def asked_for(relation: Relation, definition: Definition) -> tuple[str, ...]:

@@ -118,6 +118,29 @@ def test_a_missing_table_or_column(source: Database, store: Database) -> None:
     no("no columns", query="SELECT FROM customer")
 
 
+_WAYS_OUT = (  # of the parentheses that a query is put into
+    "SELECT 1 AS a) AS q; COMMIT; BEGIN READ WRITE; DELETE FROM item; COMMIT; SELECT * FROM (SELECT 1 AS a",
+    "SELECT id FROM item) AS q UNION ALL SELECT id FROM (SELECT id FROM item",
+    "SELECT id FROM item) AS q -- ",
+    "SELECT id FROM item; DELETE FROM item",
+)
+
+
+@pytest.mark.parametrize("query", _WAYS_OUT)
+def test_a_query_is_one_statement(source: Database, store: Database, query: str) -> None:
+    source.run("CREATE TABLE item (id int PRIMARY KEY)", "INSERT INTO item VALUES (1), (2)")
+    refused(errors.UsageError, "syntax error|multiple commands", source.url, store, Definition(query=query))
+    assert source.value("SELECT count(*) FROM item") == 2
+
+
+def test_a_query_of_several_statements_would_write(source: Database) -> None:
+    source.run("CREATE TABLE item (id int PRIMARY KEY)", "INSERT INTO item VALUES (1), (2)")
+    with psycopg.connect(source.url, autocommit=True) as connection:
+        connection.execute("SET default_transaction_read_only = on; BEGIN READ ONLY")
+        connection.execute(f"SELECT * FROM ({_WAYS_OUT[0]}) AS query".encode())
+    assert source.value("SELECT count(*) FROM item") == 0
+
+
 def test_a_missing_privilege(source: Database, store: Database, reader: Callable[..., str]) -> None:
     source.run(
         "CREATE SCHEMA hidden", "CREATE TABLE hidden.item AS SELECT 1 AS id",
