@@ -8,6 +8,7 @@ import threading
 import time
 from dataclasses import dataclass
 
+from extraction_agent import errors
 from extraction_agent.jobs.control import Control
 from extraction_agent.pipeline.lanes import Lanes
 from extraction_agent.sources.protocol import Snapshot
@@ -28,6 +29,7 @@ class Keeper:
     def __init__(self, control: Control, lanes: Lanes) -> None:
         self._control, self._lanes = control, lanes
         self._held: dict[int, _Held] = {}
+        self._untold: dict[int, str] = {}  # extractions that failed while the store was away, and why
         self._lock = threading.Lock()
 
     def hold(self, extraction_id: int, snapshot: Snapshot, longest: float) -> None:
@@ -35,39 +37,50 @@ class Keeper:
         with self._lock:
             lost = self._held.pop(extraction_id, None)
             self._held[extraction_id] = _Held(snapshot, time.monotonic(), longest)
+            self._untold.pop(extraction_id, None)  # somebody was quicker, and it goes on under this one
         if lost is not None:
             lost.snapshot.close()
 
     def keep(self) -> None:
-        """Let go of what no chunk needs any more, and of a snapshot that is lost or too old."""
+        """Let go of a snapshot that is lost or too old, whether the store is there or not; and of what no chunk needs.
+
+        Raises StoreUnavailable.
+        """
         with self._lock:
             holding = dict(self._held)
+        for extraction_id, held in holding.items():
+            too_old = time.monotonic() - held.since > held.longest
+            if too_old:  # failed first: who finds a snapshot gone takes another
+                self._fail(
+                    extraction_id,
+                    f"The snapshot at the source stood for {held.longest:g} s, the longest allowed, and was let go. "
+                    "Allow more with --snapshot-max-seconds, or use --consistency chunk.",
+                )
+            if too_old or not held.snapshot.alive:
+                self._let_go(extraction_id, held)
+        for extraction_id, message in list(self._untold.items()):
+            self._control.fail(extraction_id, message)
+            self._untold.pop(extraction_id, None)
         for extraction_id in holding.keys() | self._lanes.extractions():
-            held = holding.get(extraction_id)
-            if self._needed(extraction_id) and (held is None or self._stands(extraction_id, held)):
-                continue
-            if held is not None:
-                held.snapshot.close()
-                with self._lock:
-                    if self._held.get(extraction_id) is held:  # not renewed meanwhile
-                        del self._held[extraction_id]
-            self._lanes.forget(extraction_id)
+            if not self._needed(extraction_id):
+                self._let_go(extraction_id, holding.get(extraction_id))
+
+    def _fail(self, extraction_id: int, message: str) -> None:
+        try:
+            self._control.fail(extraction_id, message)
+        except errors.StoreUnavailable:
+            self._untold[extraction_id] = message
+
+    def _let_go(self, extraction_id: int, held: _Held | None) -> None:
+        if held is not None:
+            held.snapshot.close()
+            with self._lock:
+                if self._held.get(extraction_id) is held:  # not renewed meanwhile
+                    del self._held[extraction_id]
+        self._lanes.forget(extraction_id)
 
     def _needed(self, extraction_id: int) -> bool:
         return self._control.run(lambda store: store.needs_source(extraction_id))
-
-    def _stands(self, extraction_id: int, held: _Held) -> bool:
-        """Whether a snapshot is alive and young enough; too old a one fails its extraction."""
-        if not held.snapshot.alive:
-            return False
-        if time.monotonic() - held.since <= held.longest:
-            return True
-        message = (
-            f"The snapshot at the source stood for {held.longest:g} s, the longest allowed, and was let go. "
-            "Allow more with --snapshot-max-seconds, or use --consistency chunk."
-        )
-        self._control.fail(extraction_id, message)
-        return False
 
     def close(self) -> None:
         """Let go of everything."""

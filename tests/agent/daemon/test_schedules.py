@@ -42,3 +42,19 @@ def test_what_was_due_while_no_daemon_was_there(make_daemon: MakeDaemon, source:
         [firing] = opened.firings(config.id, 10)
         assert (firing.outcome, "10,8" in (firing.detail or "")) == (Outcome.STARTED, True)
     daemon.stop()
+
+
+def test_a_source_that_is_not_allowed_any_more(make_daemon: MakeDaemon, source: Database, store: Database) -> None:
+    with Store(store.url) as opened:
+        config = _config(opened, source)
+        opened.set_schedule(config, "0 0 1 1 *", "UTC", Missed.ONCE, opened.now())
+    daemon = make_daemon()
+    daemon.configure(sources={"hosts": ["*.db.example"]})
+    daemon.start()
+    with Store(store.url) as opened:
+        until(lambda: opened.firings(config.id, 10), "the firing")
+        [firing] = opened.firings(config.id, 10)
+        assert firing.outcome is Outcome.FAILED
+        assert "The host 127.0.0.1 is not allowed" in (firing.detail or "")
+        assert opened.counts() == {}
+    daemon.stop()

@@ -112,7 +112,7 @@ def compose(loaded: Configuration) -> Composition:
         worker,  # among the last: stopped first, while whoever wants to know can still ask how far it is
         Tuning(host),
         Indexes(pool, store_url, f"agent:{name}"),
-        Schedules(pool, threads, sources.open, lambda: context.profile.settings, worker.hold),
+        Schedules(pool, threads, context.open_allowed, lambda: context.profile.settings, worker.hold),
     ]
     return Composition(configuration, parts, host)
 

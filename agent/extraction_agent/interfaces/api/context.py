@@ -13,6 +13,7 @@ from extraction_agent.profiles import Profile
 from extraction_agent.protect import guard
 from extraction_agent.protect.threads import Threads
 from extraction_agent.protect.turns import Turns
+from extraction_agent.sources import allowed
 from extraction_agent.sources.protocol import Snapshot, Source
 from extraction_agent.store import rows
 from extraction_agent.store.pools import Pool
@@ -50,6 +51,15 @@ class Context:
     def generation(self) -> int | None:
         """Of the profile in force; None: it is the configuration's."""
         return None if self.host is None or self.host.generation is None else self.host.generation.number
+
+    def open_allowed(self, config: rows.Config) -> Source:
+        """The source of an extraction that begins here, by whomever its config was saved. In a thread.
+
+        Raises Forbidden, UsageError: what is allowed may have changed since, and so may the address of a name.
+        """
+        allowed.check(config.source_url, self.config.sources)
+        allowed.check_addresses(config.source_url)
+        return self.open_source(config)
 
     def __post_init__(self) -> None:
         self.pulse = Pulse(self.store_url)

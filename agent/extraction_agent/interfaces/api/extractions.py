@@ -13,7 +13,6 @@ from extraction_agent.interfaces.api.views import ExtractionPage, ExtractionView
 from extraction_agent.model import Strict
 from extraction_agent.pipeline import ending
 from extraction_agent.pipeline.start import start_lent
-from extraction_agent.sources import allowed
 from extraction_agent.store.store import Store
 from extraction_agent.store.tokens import Scope, Token
 
@@ -103,9 +102,7 @@ def _begin(call: Call, token: Token, key: str, request: bytes, config_id: int) -
     context = call.context
     config = call.in_thread(lambda store: store.config_of(config_id))
     with of_the_state():
-        allowed.check(config.source_url, context.config.sources)
-        allowed.check_addresses(config.source_url)
-        source = context.open_source(config)
+        source = context.open_allowed(config)
         started = start_lent(
             call.lend,
             source,
