@@ -16,7 +16,8 @@ _EXTRACTCTL = """#!/bin/sh
 echo "$*" >> "$FAKES/log"
 case "$1 $2" in
     "rollout history") cat "$FAKES/history" ;;
-    "rollout status") echo '{"rollout_id": 5, "settings": {}}' ;;
+    "rollout status") cat "$FAKES/status" ;;
+    "rollout abort") cat "$FAKES/abort"; test ! -e "$FAKES/refused" || exit 1 ;;
     "rollout begin") echo '{"rollout_id": 5}' ;;
     "token create") echo '{"name": "of-the-run", "token": "x"}' ;;
     "judge --plan") echo '{"slots_at_most": 1200}' ;;
@@ -47,6 +48,7 @@ def fleet(tmp_path: Path) -> Path:
     program.chmod(0o755)
     (tmp_path / "log").touch()
     (tmp_path / "history").write_text('{"rollouts": []}', encoding="utf-8")
+    (tmp_path / "status").write_text('{"rollout_id": 5, "settings": {}}', encoding="utf-8")
     inventory = {
         "all": {"vars": _VARIABLES},
         "extraction_store": {"hosts": {"store": {}}},
@@ -104,6 +106,39 @@ def test_a_rollback_is_begun_as_a_way_back(fleet: Path) -> None:
     [begun] = [line for line in asked.splitlines() if line.startswith("rollout begin")]
     assert "--back" in begun.split(), said
     assert "--watch" not in begun
+
+
+_RUNNING = {**_BAD, "state": "running"}
+
+
+@pytest.mark.parametrize(
+    ("aborts", "state", "drops", "told"),
+    [
+        (True, "aborted", True, "one is not back: http://127.0.0.1:1 does not answer"),
+        (False, "committed", False, "Rollout 5 was committed before it could be ended. Run this playbook again."),
+        (False, "running", False, "Rollout 5 could not be ended: extractctl rollout ended with status 1. Run"),
+    ],
+    ids=["aborted", "committed meanwhile", "the store was away"],
+)
+def test_indexes_of_what_is_not_aborted_stay(fleet: Path, aborts: bool, state: str, drops: bool, told: str) -> None:
+    _history(fleet, _RUNNING, _GOOD)
+    (fleet / "status").write_text(json.dumps({**_RUNNING, "state": state}), encoding="utf-8")
+    (fleet / "abort").write_text(json.dumps({**_RUNNING, "state": "aborted"}) if aborts else "", encoding="utf-8")
+    if not aborts:
+        (fleet / "refused").touch()
+    said, asked = _play(fleet, "rollback")
+    assert "rollout abort 5" in asked, said
+    assert ("indexes undo" in asked) is drops, said
+    assert told in said, said
+
+
+def test_a_check_of_a_rollback_waits_for_nothing_that_runs(fleet: Path) -> None:
+    _history(fleet, _RUNNING, _GOOD)
+    (fleet / "status").write_text(json.dumps(_RUNNING), encoding="utf-8")
+    said, asked = _play(fleet, "rollback", "--check")
+    assert "rollout status 5" in asked, said
+    assert "rollout abort" not in asked
+    assert "one is not back" not in said, said
 
 
 def test_a_rollout_is_for_all_agents(fleet: Path) -> None:
