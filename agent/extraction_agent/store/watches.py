@@ -22,13 +22,13 @@ class Watches(Rollouts):
             held, latest = self.committed_rollout(), self.latest_rollout()
             if held is None or held.id != id_:
                 return None
-            if latest is not None and latest.running:
-                self.abort_rollout(latest.id, f"what it was to follow is taken back: {because}")
             row = self._one(
                 "take_back_rollout", id=id_, because=because, host=host, profile=configured, settings=Jsonb(named)
             )
             if row is None or row[0] is None:
                 return None
+            if latest is not None and latest.running:
+                self.abort_rollout(latest.id, f"what it was to follow is taken back: {because}")
             written = self._found(id_=row[0])[0]
             told = {"undoes": id_, "because": because, "host": host, "profile": written.profile}
             self._audit_rollout("taken_back", written, told)

@@ -71,18 +71,20 @@ def test_it_is_undone_once_whoever_trips_beside(opened: Store, other: Store) -> 
     assert opened.committed_rollout() == fleets
 
 
-@pytest.mark.parametrize("why", ["not watched", "over", "followed", "running"])
+@pytest.mark.parametrize("why", ["not watched", "over", "over, with another on top", "followed", "running"])
 def test_what_is_not_watched_is_not_taken_back(opened: Store, store: Database, why: str) -> None:
     watched = _commit(opened, "kept", watch=0 if why == "not watched" else 60)
-    if why == "over":
+    if why.startswith("over"):
         store.run("UPDATE rollouts SET ended_at = ended_at - interval '61 s'")
+        if why != "over":
+            opened.begin_rollout("next", SETTINGS, "a test", 60, 60)
     elif why == "followed":
         _commit(opened, "next")
     elif why == "running":
         store.run("UPDATE rollouts SET state = 'running', ended_at = NULL, lease_until = now() + interval '1 min'")
-    before = opened.rollouts(10)
+    before = [(one.id, one.state) for one in opened.rollouts(10)]
     assert _take_back(opened, watched) is None
-    assert [one.id for one in opened.rollouts(10)] == [one.id for one in before]
+    assert [(one.id, one.state) for one in opened.rollouts(10)] == before
 
 
 def test_a_rollout_on_top_of_it_is_aborted(opened: Store) -> None:
