@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
 
-from extraction_agent import errors, postgres, profiles, secrets
+from extraction_agent import errors, postgres, profiles, secrets, textfiles
 from extraction_agent.model import Strict
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
@@ -113,10 +113,8 @@ class Config(Strict):
 def load(path: Path) -> Config:
     """Read a configuration file. Raises UsageError that names the wrong key and the nearest right one."""
     try:
-        data: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise errors.UsageError(f"The configuration {path} cannot be read: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        data: Any = yaml.safe_load(textfiles.read(path, f"The configuration {path}"))
+    except yaml.YAMLError as error:
         raise errors.UsageError(f"The configuration {path} is not YAML: {' '.join(str(error).split())}.") from error
     if not isinstance(data, dict):
         raise errors.UsageError(f"The configuration {path} is not a mapping; it needs at least store: {{url: …}}.")

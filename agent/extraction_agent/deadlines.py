@@ -65,6 +65,7 @@ SCHEDULE_AGAIN = 30.0  # until the next try of a time whose source was away
 SCHEDULE_GIVE_UP = 900.0  # after it was due, a time whose source is still away has failed
 
 TRIAL = 0.5  # how often an agent looks at its guards and its deadline during a trial
+TRIAL_IDLE = 1.0  # the same without one
 RECORD = 2.0  # one question to the store's record of rollouts, log-in included
 RECORD_EVERY = 1.0  # how often it is asked during a trial
 RECORD_IDLE = 2.0  # the same without one; a host joins what was committed within

@@ -1,5 +1,8 @@
 """Every error a person can meet. The message is a sentence: what failed, where, what to do."""
 
+import traceback
+from pathlib import Path
+
 
 class ExtractionError(Exception):
     """Root of all our errors. `exit_status` is what the command line returns for it."""
@@ -20,6 +23,18 @@ class NotFound(UsageError):
 
 class Forbidden(UsageError):
     """The configuration does not allow what was asked for."""
+
+
+class Fault(ExtractionError):
+    """A fault of this program. What brings it about may pass: so it is tried again."""
+
+    transient = True
+
+    def __init__(self, error: Exception) -> None:
+        """The sentence has the place in our code, which is all that whoever mends it begins with."""
+        ours = [frame for frame in traceback.extract_tb(error.__traceback__) if __package__ in frame.filename]
+        place = f" ({Path(ours[-1].filename).name}, line {ours[-1].lineno})" if ours else ""
+        super().__init__(f"a fault of this program, {type(error).__name__}: {error}{place}.")
 
 
 class SourceError(ExtractionError):

@@ -151,7 +151,7 @@ class Chunk(Strict):
     """One range of the source relation.
 
     `low` < key ≤ `high`, each a value per key column as text, None: open. For ctid chunks the values are
-    block numbers, `low` ≤ block < `high`, of `part` of a partitioned table. For pages, a row offset.
+    block numbers, `low` ≤ block < `high`, of `part` of a partitioned table.
     """
 
     low: tuple[str, ...] | None = None
@@ -174,7 +174,7 @@ class Chunk(Strict):
 class Plan(Strict):
     """How an extraction reads its relation: what every chunk has in common."""
 
-    method: Literal["whole", "key", "ctid", "keyset", "pages"]
+    method: Literal["whole", "key", "ctid", "pages"]
     relation: str  # quoted by the source's own means, or the query in parentheses
     columns: tuple[Column, ...]
     key: tuple[Column, ...] = ()

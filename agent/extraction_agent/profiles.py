@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
-from extraction_agent import errors
+from extraction_agent import errors, textfiles
 from extraction_agent.model import Strict, Word
 
 _PACKAGED = Path(__file__).parent / "tuning_profiles"  # in a wheel; a checkout has them at its top
@@ -289,10 +289,7 @@ def _build(name: str, seen: tuple[str, ...]) -> Profile:
 
 def _read(name: str) -> str:
     if "/" in name or name.endswith((".yml", ".yaml")):
-        try:
-            return Path(name).read_text(encoding="utf-8")
-        except OSError as error:
-            raise errors.UsageError(f"Profile file {name} cannot be read: {error.strerror}.") from error
+        return textfiles.read(Path(name), f"Profile file {name}")
     if name not in shipped():
         near = difflib.get_close_matches(name, shipped(), n=1)
         hint = f" Did you mean {near[0]}?" if near else f" Shipped are {', '.join(shipped())}."

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
 
-from extraction_agent import errors
+from extraction_agent import errors, textfiles
 
 _ENVIRONMENT = "EXTRACTION_SECRET_"
 _SHORTEST_HIDDEN = 4  # letters: hiding each "a" would hide nothing and spoil the logs
@@ -52,7 +52,7 @@ def resolve(name: str) -> str:
     variable = _ENVIRONMENT + name.upper().replace("-", "_")
     directory = os.environ.get("CREDENTIALS_DIRECTORY")
     if directory and (path := Path(directory) / name).is_file():
-        return _remember(path.read_text(encoding="utf-8").rstrip("\n"))
+        return _remember(textfiles.read(path, f"The secret {name}").rstrip("\n"))
     if variable in os.environ:
         return _remember(os.environ[variable])
     raise errors.UsageError(

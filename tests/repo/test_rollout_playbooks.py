@@ -150,7 +150,7 @@ def test_a_rollout_is_for_all_agents(fleet: Path) -> None:
 @pytest.mark.parametrize(
     ("variables", "sentence"),
     [
-        ({"extraction_rollout_step_seconds": 59}, "Set extraction_rollout_lease_seconds to more than 60.0"),
+        ({"extraction_rollout_step_seconds": 59}, "Set extraction_rollout_lease_seconds to more than 65.0"),
         (
             {"extraction_rollout_step_seconds": 5, "extraction_rollout_slot_seconds": 1},
             "240 steps of 5.0 s, and a run can take 200. Set extraction_rollout_step_seconds to at least 6.0, with",

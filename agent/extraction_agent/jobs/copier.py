@@ -71,8 +71,7 @@ class Copier:
             self._failed(extraction, chunk_no, error)
         except Exception as error:
             log.debug("a fault of the program", exc_info=True)
-            fault = errors.SourceUnavailable(f"a fault of this program, {type(error).__name__}: {error}.")
-            self._failed(extraction, chunk_no, fault)
+            self._failed(extraction, chunk_no, errors.Fault(error))
         return True
 
     def _running(self, extraction_id: int) -> Extraction | None:

@@ -45,13 +45,14 @@ class Breaker:
     ) -> None:
         """name: of the database, in messages and metrics. unavailable: what is raised while open."""
         self.name = name
+        self._label = metrics.few("database", name)
         self._unavailable, self._clock = unavailable, clock
         self._lock = threading.RLock()
         self._failures = 0
         self._next = _FIRST  # s that it will stay open when it opens next
         self._until: float | None = None  # open until then; None: closed
         self._trial_since: float | None = None
-        metrics.BREAKER_OPENED.labels(self.name)  # 0 until it opens: a rate sees the first time too
+        metrics.BREAKER_OPENED.labels(self._label)  # 0 until it opens: a rate sees the first time too
         self._told(State.CLOSED)
 
     @property
@@ -118,11 +119,11 @@ class Breaker:
         while_ = self._next * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - jitter
         self._next = min(2 * self._next, _LONGEST)
         self._until = self._clock() + while_
-        metrics.BREAKER_OPENED.labels(self.name).inc()
+        metrics.BREAKER_OPENED.labels(self._label).inc()
         self._told(State.OPEN)
 
     def _told(self, state: State) -> None:
-        metrics.BREAKER_STATE.labels(self.name).set(state)
+        metrics.BREAKER_STATE.labels(self._label).set(state)
 
 
 class Breakers:

@@ -80,7 +80,7 @@ class Scheduler:
         return deadlines.SCHEDULE
 
     def fire_due(self) -> int:
-        """Fire all that is due and that no other agent is at. Returns how many."""
+        """Fire all that is due and that no other agent is at. Returns how many: those put off too."""
         fired = 0
         there: datetime | None = None
         while not self._stopping.is_set():
@@ -154,7 +154,7 @@ class Scheduler:
             return _Attempt(None if again else Outcome.FAILED, str(error))
         except Exception as error:  # recorded, or it would be fired again at once
             log.debug("a fault of the program", exc_info=True)
-            return _Attempt(Outcome.FAILED, f"a fault of this program, {type(error).__name__}: {error}.")
+            return _Attempt(Outcome.FAILED, str(errors.Fault(error)))
         finally:
             if started is not None and started.snapshot is not None and not stands:
                 started.snapshot.close()

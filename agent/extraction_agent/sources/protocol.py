@@ -1,4 +1,5 @@
-"""What a kind of database must offer to be a source. Adding one is adding one file beside this."""
+"""What a kind of database must offer to be a source. Adding one: a module beside this, and its name where
+CONTRIBUTING.md says."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -167,7 +167,7 @@ class Host:
         if self.trial is not None:
             self._enter()
         while True:
-            await asyncio.sleep(deadlines.TRIAL if self.trial is not None else deadlines.RECORD_EVERY)
+            await asyncio.sleep(deadlines.TRIAL if self.trial is not None else deadlines.TRIAL_IDLE)
             self.watch.look()
             async with self._changing:
                 try:

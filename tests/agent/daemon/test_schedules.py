@@ -52,7 +52,7 @@ def test_a_source_that_is_not_allowed_any_more(make_daemon: MakeDaemon, source: 
     daemon.configure(sources={"hosts": ["*.db.example"]})
     daemon.start()
     with Store(store.url) as opened:
-        until(lambda: opened.firings(config.id, 10), "the firing")
+        until(lambda: opened.firings(config.id, 10) != [], "the firing")
         [firing] = opened.firings(config.id, 10)
         assert firing.outcome is Outcome.FAILED
         assert "The host 127.0.0.1 is not allowed" in (firing.detail or "")

@@ -31,7 +31,7 @@ def test_it_is_let_go_while_the_store_is_away(source: Database, store: Database)
     with Store(store.url) as direct:
         begun = start(direct, opened, "old", source.url, None, definition, Settings())
     assert begun.snapshot is not None
-    with Proxy(int(where["port"])) as way, closing(Control(way.url(str(where["dbname"])), "test")) as control:
+    with Proxy(int(str(where["port"]))) as way, closing(Control(way.url(str(where["dbname"])), "test")) as control:
         young, old = (Keeper(control, Lanes(lambda _: opened, control.open, 1)) for _ in range(2))
         young.hold(begun.extraction_id, begun.snapshot, 3600)
         old.hold(begun.extraction_id, begun.snapshot, 0)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Concatenate, ParamSpec
 
 import typer
 
-from extraction_agent import errors
+from extraction_agent import errors, textfiles
 from extraction_agent.interfaces.cli import options
 from extraction_agent.interfaces.cli.client import Client
 from extraction_agent.interfaces.cli.http import Http, Token
@@ -134,11 +134,7 @@ def _client(agent: str, token_file: Path | None, ca_file: Path | None, plain_htt
 def _token(file: Path | None) -> Token:
     """Never from an argument, which every user of the machine can read. Raises UsageError."""
     if file is not None:
-        try:
-            found, origin = file.read_text(encoding="utf-8").strip(), f"the file {file}"
-        except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is no text"
-            raise errors.UsageError(f"The token file {file} cannot be read: {why}.") from error
+        found, origin = textfiles.read(file, f"The token file {file}").strip(), f"the file {file}"
     else:
         found, origin = os.environ.get(_TOKEN, "").strip(), _TOKEN
         if not found:

@@ -1,14 +1,12 @@
 """`extractctl config`: the saved descriptions of what to extract, through an agent. One file format in and out."""
 
-import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 import yaml
 from pydantic import ValidationError
 
-from extraction_agent import errors, profiles
+from extraction_agent import errors, profiles, textfiles
 from extraction_agent.interfaces.api.views import ConfigView, NewConfig
 from extraction_agent.interfaces.cli import options, output
 from extraction_agent.interfaces.cli.choosing import at_agent
@@ -75,11 +73,8 @@ def delete(agent: Client, config: options.ConfigName, json: options.Json = False
 def _read(file: str) -> NewConfig:
     what = "What came by stdin" if file == "-" else f"The file {file}"
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-        data: Any = yaml.safe_load(text)
-    except OSError as error:
-        raise errors.UsageError(f"{what} cannot be read: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        data: Any = yaml.safe_load(textfiles.read_or_stdin(file, "The file"))
+    except yaml.YAMLError as error:
         raise errors.UsageError(f"{what} is not YAML: {' '.join(str(error).split())}.") from error
     try:
         return NewConfig.model_validate(data)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from extraction_agent import embedded
+from extraction_agent import embedded, errors
 from extraction_agent.demo import show
 
 app = typer.Typer()
@@ -22,7 +22,10 @@ def demo(
     """Show the main job on real data, with two PostgreSQL servers of its own; about two minutes."""
     console = Console()
     if keep is not None:
-        keep.mkdir(parents=True)
+        try:
+            keep.mkdir(parents=True)
+        except OSError as error:
+            raise errors.UsageError(f"The directory {keep} cannot be made: {error.strerror}.") from error
         show.run(keep.absolute(), console)
         return
     with embedded.folder() as folder:

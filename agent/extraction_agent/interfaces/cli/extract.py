@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from extraction_agent import errors, profiles, secrets
+from extraction_agent import errors, profiles, secrets, textfiles
 from extraction_agent.interfaces.cli import follow, options, output
 from extraction_agent.model import Consistency, Definition, Format, slug
 from extraction_agent.pipeline.start import plan, start
@@ -94,10 +94,7 @@ def _definition(**values: Any) -> Definition:
 def _text(query: str | None) -> str | None:
     if query is None or not query.startswith("@"):
         return query
-    try:
-        return Path(query[1:]).read_text(encoding="utf-8")
-    except OSError as error:
-        raise errors.UsageError(f"The query file {query[1:]} cannot be read: {error.strerror}.") from error
+    return textfiles.read(Path(query[1:]), f"The query file {query[1:]}")
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -54,7 +54,8 @@ def main() -> None:
         sys.exit(1)
     except OSError as error:
         _drop_output()
-        fail(f"The output cannot be written: {error.strerror}.", 1)
+        what = "The output cannot be written" if error.filename is None else error.filename
+        fail(f"{what}: {error.strerror}.", 1)
 
 
 def _drop_output() -> None:

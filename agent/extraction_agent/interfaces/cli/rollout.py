@@ -1,17 +1,15 @@
 """`extractctl rollout`: a change of the fleet. `begin`, `renew`, `verdict` and `commit` are the controller's."""
 
 import json as json_text
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from extraction_agent import errors, profiles
+from extraction_agent import errors, profiles, textfiles
 from extraction_agent.interfaces.cli import options, output
 from extraction_agent.model import Verdict
 from extraction_agent.store.audit import person
@@ -331,9 +329,7 @@ def _zone(name: str) -> ZoneInfo:
 def _evidence(file: str) -> dict[str, Any]:
     """The judge's answer. Raises UsageError."""
     try:
-        found = json_text.loads(sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise errors.UsageError(f"The evidence {file} cannot be read: {error.strerror}.") from error
+        found = json_text.loads(textfiles.read_or_stdin(file, "The evidence"))
     except ValueError as error:
         raise errors.UsageError(f"The evidence {file} is not JSON: {error}.") from error
     if not isinstance(found, dict) or found.get("verdict") not in list(Verdict):
