@@ -32,6 +32,13 @@ def _shown(text: str) -> Iterator[str]:
             yield line
 
 
+def _said(text: str) -> Iterator[str]:
+    """The commands inside a page's sentences, but for those that are only named or cut short."""
+    for line in re.findall(r"`(extractctl [^`]*)`", " ".join(text.split())):
+        if "…" not in line.replace('"…"', ""):
+            yield line
+
+
 def _parse(line: str) -> None:
     """Read a command line as `extractctl` would, without running it. Raises ValueError."""
     words = [*takewhile(lambda word: word not in {">", "|"}, shlex.split(line, comments=True)[1:])]
@@ -64,8 +71,15 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", _PAGES, ids=_NAMES)
 def test_command_lines_are_understood(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EXTRACTION_STORE", "postgresql://agent@store/extractions")
+    monkeypatch.setenv("EXTRACTION_STORE", "postgresql://extraction@store/extraction")
     for line in _shown(page.read_text(encoding="utf-8")):
+        _parse(line)
+
+
+@pytest.mark.parametrize("page", [*_ROOT.glob("docs/how-to/runbooks/*.md")], ids=lambda page: page.stem)
+def test_commands_of_a_runbook_can_be_typed(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXTRACTION_STORE", "postgresql://extraction@store/extraction")
+    for line in _said(page.read_text(encoding="utf-8")):
         _parse(line)
 
 
@@ -79,6 +93,6 @@ def test_command_lines_are_found() -> None:
     "line", ["extractctl verfy 1", "extractctl verify 1 --agianst-source", "extractctl store int", "extractctl show x"]
 )
 def test_a_wrong_command_line_is_seen(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EXTRACTION_STORE", "postgresql://agent@store/extractions")
+    monkeypatch.setenv("EXTRACTION_STORE", "postgresql://extraction@store/extraction")
     with pytest.raises(ValueError, match=re.escape(line)):
         _parse(line)
