@@ -1,5 +1,5 @@
 # Everything a person types. Both `make demo` and `make test` do all the set-up first.
-.PHONY: demo test lint bench dashboards lock wheel collection lint-collection sanity molecule clean
+.PHONY: demo test lint bench dashboards lock wheel collection lint-collection sanity molecule baselines clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -78,7 +78,8 @@ baselines: $(COMPLIANCE)/ready
 	mv workflow/baselines/secrets.new workflow/baselines/secrets.json
 
 clean:
-	rm -rf $(VENV) $(ANSIBLE) $(COMPLIANCE) dist build
+	rm -rf $(VENV) $(ANSIBLE) $(COMPLIANCE) .venv-bench grafana/schema-check/node_modules dist build
+	rm -f agent/extraction_agent/libwalker.so
 
 # Stamped last, so that an installation that was cut short is done again.
 $(VENV)/ready: requirements.lock pyproject.toml hatch_build.py agent/extraction_agent/walker.zig

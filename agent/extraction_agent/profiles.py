@@ -306,21 +306,24 @@ def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
+_LONGEST_KEY = 100  # letters of one that is quoted
+
+
 def explain(error: ValidationError, model: type[Strict], most: int = 20) -> str:
     """A validation error as sentences, `most` of them; an unknown key with the nearest known one."""
     sentences = []
-    for item in error.errors(include_url=False):
-        path = ".".join(str(part) for part in item["loc"])
+    for item in error.errors(include_url=False)[:most]:  # anybody may send a thousand
+        path = ".".join(str(part)[:_LONGEST_KEY] for part in item["loc"])
         if item["type"] == "extra_forbidden":
             known = _keys_at(model, item["loc"][:-1])
-            near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1)
+            near = difflib.get_close_matches(str(item["loc"][-1])[:_LONGEST_KEY], known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}."
             sentences.append(f"unknown key {path}: {hint}")
         else:
             told = item["msg"].removeprefix("Value error, ")
             sentences.append(f"{path}: {told[0].lower()}{told[1:]}." if path else f"{told[0].upper()}{told[1:]}.")
-    if len(sentences) > most:
-        sentences[most:] = [f"And {len(sentences) - most} more."]
+    if error.error_count() > most:
+        sentences.append(f"And {error.error_count() - most} more.")
     return " ".join(sentences)
 
 

@@ -45,18 +45,29 @@ def join(url: str, password: str | None) -> str:
     return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}"))
 
 
+def variable(name: str) -> str:
+    """The environment variable of a secret's name; two names of one variable are one secret."""
+    return _ENVIRONMENT + name.upper().replace("-", "_")
+
+
+def credential(path: Path) -> str | None:
+    """The name of the systemd credential that a file is; None: it is none."""
+    directory = os.environ.get("CREDENTIALS_DIRECTORY")
+    return path.name if directory and path.parent == Path(directory) else None
+
+
 def resolve(name: str) -> str:
     """The secret of a name: a systemd credential, else an environment variable. Raises UsageError."""
     if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
         raise errors.UsageError(f"A secret's name holds letters, digits, - and _ only; {name!r} does not.")
-    variable = _ENVIRONMENT + name.upper().replace("-", "_")
+    place = variable(name)
     directory = os.environ.get("CREDENTIALS_DIRECTORY")
     if directory and (path := Path(directory) / name).is_file():
         return _remember(textfiles.read(path, f"The secret {name}").rstrip("\n"))
-    if variable in os.environ:
-        return _remember(os.environ[variable])
+    if place in os.environ:
+        return _remember(os.environ[place])
     raise errors.UsageError(
-        f"The secret {name} is not here: set {variable}, or give it as a systemd credential (LoadCredential={name}:…)."
+        f"The secret {name} is not here: set {place}, or give it as a systemd credential (LoadCredential={name}:…)."
     )
 
 

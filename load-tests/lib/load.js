@@ -50,6 +50,7 @@ function thresholdsOf(profile, shape, floors) {
     [`refused${judged}}`]: ["rate>=0"],
     [`http_reqs${judged}}`]: ["count>0"],
     extractions_failed: ["count<1"],
+    extractions_doubled: ["count<1"],
     pool_timeouts: [`count<=${TIMEOUTS}`],
   };
   for (const step of stepsOf(shape)) {

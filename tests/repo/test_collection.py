@@ -12,8 +12,8 @@ import yaml
 _ROOT = Path(__file__).parents[2]
 _BIN = _ROOT / ".venv-ansible" / "bin"
 _BELONGS = {
-    "CHANGELOG.md", "CONTRIBUTING.md", "FILES.json", "LICENSE", "MANIFEST.json", "README.md", "docs", "grafana",
-    "inventories", "meta", "packaging", "playbooks", "plugins", "prometheus", "roles", "tuning_profiles",
+    "CHANGELOG.md", "CONTRIBUTING.md", "FILES.json", "LICENSE", "MANIFEST.json", "NOTICE", "README.md", "docs",
+    "grafana", "inventories", "meta", "packaging", "playbooks", "plugins", "prometheus", "roles", "tuning_profiles",
 }  # fmt: skip
 _RIGHT = {
     "extraction_program_version": "0.1.0",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from extraction_agent import secrets
 from extraction_agent.interfaces.agent import configuration
 
 PACKAGING = Path(__file__).parents[2] / "packaging"
@@ -18,7 +19,7 @@ needs_systemd = pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is n
 
 def test_the_example_is_a_valid_configuration() -> None:
     loaded = configuration.load(PACKAGING / "extraction-agent.yml")
-    assert loaded.config.store.secret in loaded.reserved_secrets()
+    assert secrets.variable(str(loaded.config.store.secret)) in loaded.reserved_secrets()
 
 
 @pytest.mark.ci

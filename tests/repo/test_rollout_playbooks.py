@@ -132,6 +132,16 @@ def test_indexes_of_what_is_not_aborted_stay(fleet: Path, aborts: bool, state: s
     assert told in said, said
 
 
+def test_a_password_of_a_source_is_not_shown_when_its_indexes_fail(fleet: Path) -> None:
+    _history(fleet, _RUNNING, _GOOD)
+    (fleet / "abort").write_text(json.dumps({**_RUNNING, "state": "aborted"}), encoding="utf-8")
+    sources = [{"url": "postgresql://owner@db1/shop", "password": "hidden-9471"}]
+    said, asked = _play(fleet, "rollback", "-v", extraction_indexes_sources=sources)
+    assert "--source=postgresql://owner@db1/shop" in asked, said
+    assert "failed: [one -> store]" in said, said
+    assert "hidden-9471" not in said + asked
+
+
 def test_a_check_of_a_rollback_waits_for_nothing_that_runs(fleet: Path) -> None:
     _history(fleet, _RUNNING, _GOOD)
     (fleet / "status").write_text(json.dumps(_RUNNING), encoding="utf-8")

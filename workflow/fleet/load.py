@@ -14,9 +14,8 @@ from extraction_agent import errors
 
 ROWS = 20_000  # of the table
 CHUNK_ROWS = 200
-_AT_ONCE = 4  # extractions that have not ended: there is always work
 _ASKED = 0.05  # s between two questions to an agent: some make a slot's p95
-_LOOK = 0.5  # s between two looks at what has ended
+_LOOK = 0.2  # s between two looks whether an extraction has ended
 _END = 10.0  # s
 
 log = logging.getLogger(__name__)
@@ -47,15 +46,17 @@ def _ask(agent: Service, over: threading.Event) -> None:
 
 
 def _extract(agents: list[Service], config: int, over: threading.Event) -> None:
-    running: list[int] = []
+    """One extraction after the other, each begun at another agent: a config has one at a time."""
+    running: int | None = None
     for agent in itertools.cycle(agents):
         if over.wait(_LOOK):
             return
-        shown = {number: _one(agent, "GET", f"/api/v1/extractions/{number}") for number in running}
-        running = [number for number, one in shown.items() if one is None or one["status"] in {"pending", "running"}]
-        if len(running) < _AT_ONCE:
-            begun = _one(agent, "POST", "/api/v1/extractions", {"config_id": config})
-            running += [] if begun is None else [begun["extraction_id"]]
+        if running is not None:
+            shown = _one(agent, "GET", f"/api/v1/extractions/{running}")
+            if shown is None or shown["status"] in {"pending", "running"}:
+                continue
+        begun = _one(agent, "POST", "/api/v1/extractions", {"config_id": config})
+        running = None if begun is None else begun["extraction_id"]
 
 
 def _one(agent: Service, method: str, path: str, body: dict[str, int] | None = None) -> Any:

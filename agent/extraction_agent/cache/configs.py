@@ -129,5 +129,5 @@ def _decoded(text: str) -> Config | None:
     try:
         value = json.loads(text)
         return Config(**{**value, "definition": Definition.model_validate(value["definition"])})
-    except (ValueError, TypeError, KeyError, ValidationError):
+    except (ValueError, TypeError, KeyError, ValidationError, RecursionError):
         return None

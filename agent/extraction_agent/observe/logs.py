@@ -17,10 +17,11 @@ extraction_id: ContextVar[int | None] = ContextVar("extraction_id", default=None
 
 _HIDDEN = "***"
 _LOOKS_SECRET = (
-    (re.compile(r"(\w://[^\s:/@]*:)\S+@"), rf"\1{_HIDDEN}@"),  # scheme://user:password@
     (re.compile(r"(?i)\b((?:ssl)?passw(?:or)?d\s*[=:]\s*)('[^']*'|\"[^\"]*\"|[^\s,;&]+)"), rf"\1{_HIDDEN}"),
     (re.compile(r"(?i)\b(bearer\s+)\S+"), rf"\1{_HIDDEN}"),
 )
+_URL = re.compile(r"\w://\S+")
+_USER = re.compile(r"://[^\s:/@]*:")
 # Syslog's priorities, which journald takes from the begin of a line: `journalctl -p err` finds errors.
 _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 _NOISY = {"procrastinate": logging.CRITICAL, "psycopg": logging.ERROR, "aiohttp.access": logging.WARNING}
@@ -40,9 +41,18 @@ def redact(text: str) -> str:
     """A text without the secrets that this process has read, and without what looks like one."""
     for secret in secrets.known():
         text = text.replace(secret, _HIDDEN)
+    text = _URL.sub(_without_password, text)
     for pattern, instead in _LOOKS_SECRET:
         text = pattern.sub(instead, text)
     return text
+
+
+def _without_password(url: re.Match[str]) -> str:
+    """scheme://user:password@host, whatever the password holds. It looks at each letter once: anybody may send it."""
+    text = url[0]
+    end = text.rfind("@")
+    user = _USER.search(text, 0, max(end, 0))
+    return text if user is None else f"{text[: user.end()]}{_HIDDEN}{text[end:]}"
 
 
 class Json(logging.Formatter):

@@ -72,6 +72,7 @@ def find(connection: Connection, definition: Definition) -> Relation:
     """The relation a definition names. Raises UsageError with the nearest names."""
     if definition.query is not None:
         body = connection.bind(definition.query, definition.parameters)
+        connection.read_as_one(body)
         return Relation(f"({body}\n) AS `query`", "the query", "query")
     assert definition.table is not None
     for schema, name in _readings(definition.table):

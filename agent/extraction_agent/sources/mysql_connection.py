@@ -212,6 +212,13 @@ class Connection:
                 f"The query's parameters do not fit: {error}. Write %(name)s and give --param name=value."
             ) from error
 
+    def read_as_one(self, query: str) -> None:
+        """Have the server read a query as one statement, and not run it: only such a one stays in its parentheses.
+
+        Raises SourceError with the server's refusal.
+        """
+        self.rows(sql.load(PACKAGE, "mysql_prepare"), {"query": query})
+
     def literal(self, value: str) -> str:
         """A text as SQL."""
         return str(self._driver.escape(value))

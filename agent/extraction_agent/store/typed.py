@@ -1,6 +1,7 @@
 """The tables of the format `typed`: one per config, the source's columns beside two of ours."""
 
 import hashlib
+import re
 
 import psycopg
 from psycopg import sql as q
@@ -15,6 +16,9 @@ _OURS = ("_chunk_no", "_extraction_id")
 _SYSTEM = ("cmax", "cmin", "ctid", "tableoid", "xmax", "xmin")  # every table has them
 _LONGEST_NAME = 63  # bytes of a PostgreSQL name; a longer one is cut short without an error
 _DIGEST = 12  # hexadecimal digits
+# A built-in type as format_type() names it: "char", timestamp(3) with time zone, numeric(12,-2)[]. What calls itself a
+# PostgreSQL may answer with anything, and this stands in a statement for the store.
+_TYPE = re.compile(r'("char"|[a-z][a-z0-9_ ]*)(\([0-9]+(,-?[0-9]+)?\)[a-z ]*)?(\[\])?')
 
 
 def prepare(connection: Connection, name: str, columns: tuple[Column, ...]) -> str:
@@ -105,4 +109,9 @@ def _fitting(name: str) -> str:
 
 
 def _declared(name: str, type_: str) -> q.Composable:
+    if _TYPE.fullmatch(type_) is None:
+        raise errors.UsageError(
+            f"Column {name} of the source is of the type {type_[:100]!r}, which is none of PostgreSQL's own: leave it "
+            "out with --exclude, or use json."
+        )
     return q.SQL("{} {}").format(q.Identifier(name), sql.trusted(type_))

@@ -106,7 +106,7 @@ class Served:
                 store_url=self.store_url,
                 open_source=self.open_source,
                 hold=agent.hold,
-                reserved_secrets=frozenset({"own"}),
+                reserved_secrets=frozenset({secrets.variable("own")}),
             )
             listener = Listener(application.build(self.context), lambda: self.context.config.api.connections, self._tls)
             _, self.port = await listener.open("127.0.0.1", 0)

@@ -304,6 +304,19 @@ def test_a_reader_with_few_privileges(mariadb: MariaDB) -> None:
     mariadb.run("DROP USER few")
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT 1 AS a) AS q UNION SELECT 2 INTO OUTFILE '/tmp/written' FROM (SELECT 3 AS a",
+        "SELECT 1 AS a) AS q UNION ALL SELECT * FROM (SELECT 2 AS a",
+        "SELECT 1 AS a; DROP TABLE item",
+    ],
+)
+def test_a_query_stays_in_its_parentheses(mariadb: MariaDB, query: str) -> None:
+    with pytest.raises(errors.SourceError, match="You have an error in your SQL syntax"):
+        plan(mariadb, Definition(query=query))
+
+
 def test_the_session_cannot_write(mariadb: MariaDB, store: Database) -> None:
     mariadb.run("CREATE TABLE item (id INT PRIMARY KEY)", "CREATE SEQUENCE counter")
     with pytest.raises(errors.SourceError, match="READ ONLY"):

@@ -18,6 +18,7 @@ from extraction_agent.profiles import Settings
 from extraction_agent.schedules import Scheduler
 from extraction_agent.sources import open_source
 from extraction_agent.sources.protocol import Snapshot
+from extraction_agent.store import typed
 from extraction_agent.store.schedules import Missed, Outcome
 from extraction_agent.store.store import Config, Store
 from extraction_agent.waiting import Stop
@@ -126,3 +127,13 @@ def _begin_and_fail(source: Database, store: Database) -> int:
         finally:
             session.close()
             stop.close()
+
+
+@pytest.mark.parametrize("sent_as", ["int); DROP TABLE api_tokens; --", "int, more int", "a.b", 'x" int', "int[3"])
+def test_a_type_that_is_more_than_a_type_reaches_no_statement(store: Database, sent_as: str) -> None:
+    """A source that is no PostgreSQL may answer with it."""
+    with Store(store.url) as opened, pytest.raises(errors.UsageError, match="none of PostgreSQL's own"):
+        typed.prepare(opened.connection, "hostile", (Column(name="id", type=sent_as, sent_as=sent_as),))
+    assert store.value(
+        "SELECT to_regclass('api_tokens') IS NOT NULL AND to_regclass('extraction_typed.hostile') IS NULL"
+    )

@@ -1,5 +1,7 @@
 """A password leaves a URL before the URL is kept, or the URL is refused."""
 
+from pathlib import Path
+
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
@@ -28,6 +30,18 @@ def test_a_password_that_would_stay_in_the_url_is_refused(url: str) -> None:
     assert "pa" in str([value for name, value in conninfo_to_dict(url).items() if "password" in name])  # libpq finds it
     with pytest.raises(errors.UsageError):
         secrets.split(url)
+
+
+def test_two_spellings_of_one_secret() -> None:
+    assert secrets.variable("password-store") == secrets.variable("PASSWORD_STORE")
+
+
+def test_what_is_a_credential(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert secrets.credential(tmp_path / "tls_key") == "tls_key"
+    assert secrets.credential(Path("/etc/tls_key")) is None
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY")
+    assert secrets.credential(tmp_path / "tls_key") is None
 
 
 def test_a_file_may_be_called_anything() -> None:

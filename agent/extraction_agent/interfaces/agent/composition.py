@@ -130,7 +130,7 @@ class Sources:
     """Opens sources with their secrets."""
 
     def __init__(self, reserved: frozenset[str], breaker: Callable[[Source], AbstractContextManager[object]]) -> None:
-        """reserved: names of secrets that no source may be opened with. breaker: of a source."""
+        """reserved: variables of secrets that no source may be opened with. breaker: of a source."""
         self._reserved, self._breaker = reserved, breaker
 
     def of(self, extraction: Extraction) -> Source:
@@ -151,6 +151,7 @@ class Sources:
 
     def open(self, config: Config) -> Source:
         """Raises UsageError."""
-        if config.secret in self._reserved:  # whoever may save a config could have it sent to a host of theirs
+        # Whoever may save a config could have it sent to a host of theirs.
+        if config.secret and secrets.variable(config.secret) in self._reserved:
             raise errors.UsageError(f"The secret {config.secret} is the daemon's own: no source is opened with it.")
         return open_source(secrets.join(config.source_url, config.secret and secrets.resolve(config.secret)))

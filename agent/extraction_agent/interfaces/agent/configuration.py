@@ -37,8 +37,10 @@ class Configuration:
         return self._secret(self.config.cache.secret)
 
     def reserved_secrets(self) -> frozenset[str]:
-        """Names of secrets that no source may be opened with: whoever may add a source could have them sent to it."""
-        return frozenset(name for name in (self.config.store.secret, self.config.cache.secret) if name)
+        """Variables of the secrets that open no source: whoever may add a source could have them sent to it."""
+        key = self.config.api.tls and secrets.credential(self.config.api.tls.key)
+        names = (self.config.store.secret, self.config.cache.secret, key)
+        return frozenset(secrets.variable(name) for name in names if name)
 
     def resolved(self) -> dict[str, Any]:
         """All of it with defaults and the profile's settings; secrets are names only."""

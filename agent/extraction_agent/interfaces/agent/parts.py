@@ -200,7 +200,7 @@ class Worker(Part):
         """Why no work is to be expected of it."""
         if self._ending.is_set():
             return ["it is about to end"]
-        return [self.problem] if self.problem else []
+        return ["no extraction is worked on, and the log says why"] if self.problem else []  # strangers may ask
 
     async def reload(self, configuration: Configuration) -> None:
         self._width = configuration.profile.settings.reading.chunks_in_flight

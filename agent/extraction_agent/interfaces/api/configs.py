@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from pydantic import Field
 
-from extraction_agent import errors
+from extraction_agent import errors, secrets
 from extraction_agent.interfaces.api.operations import Answer, Call, Operations
 from extraction_agent.interfaces.api.views import (
     ConfigBody,
@@ -113,5 +113,5 @@ async def _change(call: Call, config_id: int, change: Callable[[Store], T]) -> T
 def _check(call: Call, body: ConfigBody) -> None:
     """Raises UsageError, Forbidden."""
     allowed.check(body.source_url, call.context.config.sources)
-    if body.secret in call.context.reserved_secrets:
+    if body.secret and secrets.variable(body.secret) in call.context.reserved_secrets:
         raise errors.Forbidden(f"The secret {body.secret} is the agent's own and opens no source: name another.")

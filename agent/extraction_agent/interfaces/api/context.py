@@ -34,7 +34,7 @@ class Context:
     store_url: str = field(repr=False)  # with its password, for the probe of /readiness
     open_source: Callable[[rows.Config], Source]  # with its secret; called in a thread
     hold: Hold  # the agent's: keeps the snapshot of an extraction that was begun here; called in a thread
-    reserved_secrets: frozenset[str] = frozenset()  # no source may be opened with these
+    reserved_secrets: frozenset[str] = frozenset()  # their variables; no source may be opened with these
     host: Host | None = None  # its part in rollouts; a daemon has one
     late: Callable[[], list[str]] = list  # what should have moved and has not, for /liveness
     unready: Callable[[], list[str]] = list  # what but the store keeps us from work, for /readiness
