@@ -159,6 +159,7 @@ class Chunk(Strict):
     part: str | None = None
     condition: str | None = None  # a further filter, in the source's SQL
     window: bool = False  # the rows an overlapping run may meet again: their digests are kept whole
+    before: str | None = None  # a filter of others that are read first, of the same moment, and not kept
 
     @property
     def words(self) -> str:
@@ -176,6 +177,7 @@ class Plan(Strict):
 
     method: Literal["whole", "key", "ctid", "pages"]
     relation: str  # quoted by the source's own means, or the query in parentheses
+    oid: int | None = None  # of a PostgreSQL relation, by which it is known from another of its name
     columns: tuple[Column, ...]
     key: tuple[Column, ...] = ()
     format: Format

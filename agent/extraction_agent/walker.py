@@ -89,6 +89,7 @@ class Block(ctypes.Structure):
         )
         self._make_room(_ROOM_BYTES)
         self._at = ctypes.addressof(self)
+        self.in_window = True  # of an overlapping run, for a chunk that has one
 
     @property
     def data(self) -> memoryview:

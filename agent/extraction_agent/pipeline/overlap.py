@@ -27,7 +27,7 @@ class Sieve:
 
     def sift(self, block: walker.Block) -> None:
         """Leave the rows of a block that the last run did not take."""
-        if self._kept is not None:
+        if self._kept is not None and block.in_window:
             self._kept.extend(block.digests)
             if len(self._kept) > MOST_WINDOW_ROWS:
                 raise SourceError(

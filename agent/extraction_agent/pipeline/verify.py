@@ -136,6 +136,7 @@ def verify(store: Store, extraction: Extraction, stop: Stop) -> Report:
     proof = Proof(store, extraction, stored_columns(extraction), prefix_bytes(extraction), stop)
     with store.transaction():  # of one snapshot, so that a row's place holds from one scan to the next
         store.connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        store.extraction(extraction.id)  # pruned meanwhile, there would be nothing to differ
         chunks = store.chunks(extraction.id)
         faults = _faults(proof, extraction)
         tallies = {} if proof.lacks(extraction.target) else _scan(proof)

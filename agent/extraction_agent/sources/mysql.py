@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
-from extraction_agent import deadlines, errors
+from extraction_agent import deadlines, errors, sql
 from extraction_agent.model import Chunk, Definition, Format, Plan
-from extraction_agent.sources import encoding, protocol
+from extraction_agent.sources import encoding, overlap, protocol
 from extraction_agent.sources import mysql_catalog as catalog
 from extraction_agent.sources import mysql_planner as planner
 from extraction_agent.sources.columns import describe_change
-from extraction_agent.sources.mysql_connection import Address, Connection, Missing
+from extraction_agent.sources.mysql_connection import PACKAGE, Address, Connection, Missing
 from extraction_agent.sources.mysql_probe import Probe
 from extraction_agent.sources.mysql_statements import select
 from extraction_agent.waiting import Stop
@@ -91,16 +91,22 @@ class Stream:
 
     def __init__(self, connection: Connection, plan: Plan, chunk: Chunk, block: Block, stop: Stop) -> None:
         self._connection, self._block, self._stop = connection, block, stop
-        self._statement = select(plan, chunk, connection.literal)
+        self._statements = [(select(plan, half, connection.literal), half.window) for half in overlap.halves(chunk)]
         encoder = encoding.as_field if plan.format is Format.TYPED else encoding.as_part
         encoders = {column.name: encoder(column.sent_as) for column in plan.columns}
         self._encoded = encoding.Rows(f"{connection.where}, {plan.relation}", encoders, plan.format)
         self.rows = 0
 
     def __iter__(self) -> Iterator[Block]:
-        rows = 0
-        with closing(self._connection.stream(self._statement, self._stop)) as stream:
-            for block in self._block.batches(map(self._encoded.message, stream)):
-                rows += block.rows
-                yield block
+        rows, connection, several = 0, self._connection, len(self._statements) > 1
+        if several:
+            connection.rows(sql.load(PACKAGE, "mysql_moment"))
+        for statement, in_window in self._statements:
+            self._block.in_window = in_window
+            with closing(connection.stream(statement, self._stop)) as stream:
+                for block in self._block.batches(map(self._encoded.message, stream)):
+                    rows += block.rows
+                    yield block
+        if several:  # else the connection was closed
+            connection.rows("COMMIT")
         self.rows = rows

@@ -216,7 +216,14 @@ def _incremental(
     )
     high, start = connection.texts(statement)[0]
     result.plan, result.chunks, result.watermark = overlap.apply(
-        result.plan, result.chunks, column.name, identifier(column.name), literal, overlap.Horizon(high, start), state
+        result.plan,
+        result.chunks,
+        column.name,
+        identifier(column.name),
+        literal,
+        overlap.Horizon(high, start),
+        state,
+        shared=False,
     )
     reason = "This server does not tell which rows have just become visible"
     result.notes.append(overlap.note(reason, definition.overlap_seconds, "s" if timed else ""))

@@ -4,6 +4,9 @@ Each run reads again what was stamped within a named overlap before the newest s
 last run took, by their content. A transaction that stays open for longer than the overlap is missed: the notes say so.
 
 A source finds the horizon in its own SQL, then calls `apply` with the plan and the ranges it would have used anyway.
+
+An UPDATE moves a row into the window. Were what lies before it and the window read at two moments, a row could be in
+both or in neither. So they are chunks of one shared snapshot, or else two statements of each chunk, in one transaction.
 """
 
 from collections.abc import Callable
@@ -47,11 +50,14 @@ def apply(
     literal: Literal,
     horizon: Horizon,
     state: dict[str, Any] | None,
+    *,
+    shared: bool,
 ) -> tuple[Plan, list[Chunk], dict[str, Any]]:
     """The plan and chunks of an overlapping run, and the watermark's state after it.
 
     quoted, literal: the watermark column, and a value of it, in the source's SQL; the values are the horizon's texts.
     state: what an earlier overlapping run ended with, None before the first, which takes everything.
+    shared: all chunks are of one snapshot.
     Raises UsageError if the rows cannot be known by their content.
     """
     extracted = {each.name for each in plan.columns}
@@ -62,11 +68,23 @@ def apply(
     ranges = meeting(plan, ranges)
     window = _since(quoted, literal, horizon.start)
     older = f"({window}) IS NOT TRUE"
-    chunks = [chunk.model_copy(update={"condition": older}) for chunk in ranges]
-    chunks.append(Chunk(condition=window, window=True))
+    if shared:
+        chunks = [chunk.model_copy(update={"condition": older}) for chunk in ranges]
+        chunks.append(Chunk(condition=window, window=True))
+    else:
+        whole = {"before": older, "condition": window, "window": True}
+        chunks = [chunk.model_copy(update=whole) for chunk in ranges]
     after = {"kind": KIND, "column": column, "from": horizon.start, "high": horizon.high}
     changes = {"deduplicate": True, "condition": condition(quoted, literal, state)}
     return plan.model_copy(update=changes), chunks, after
+
+
+def halves(chunk: Chunk) -> list[Chunk]:
+    """What a chunk's statements read, one after the other: what lies before its window, if anything does, and it."""
+    if chunk.before is None:
+        return [chunk]
+    older = {"condition": chunk.before, "before": None, "window": False}
+    return [chunk.model_copy(update=older), chunk.model_copy(update={"before": None})]
 
 
 def meeting(plan: Plan, ranges: list[Chunk]) -> list[Chunk]:

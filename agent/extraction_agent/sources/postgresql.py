@@ -215,6 +215,11 @@ class Session:
                     connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY")
                 if not (self._shared and self._locked):
                     connection.execute(lock(sql.trusted(plan.relation)))
+                    if self._shared and (unlike := parts.unlike(connection, plan)):
+                        raise errors.SnapshotLost(
+                            f"{self._source.where}: {', '.join(unlike)} was rewritten or attached before this session "
+                            "had locked it, as its holder has gone: the snapshot does not show its rows."
+                        )
                     self._locked = True
                 yield
                 if not self._shared:
@@ -241,10 +246,13 @@ class Session:
         with self._source._errors():
             try:
                 now = catalog.columns_of(self._connection, sql.trusted(plan.relation), names)
+                oid = catalog.oid_of(self._connection, plan)
             except _CHANGED as error:
                 raise self._changed(postgres.describe(error)) from error
             attached = parts.attached(self._connection, plan) if self._shared else []
         change = describe_change(plan.columns, now) or "; ".join(f"partition {name} was attached" for name in attached)
+        if not change and oid != plan.oid:
+            change = f"{plan.relation} is another table by now"
         if change:
             raise self._changed(change)
 

@@ -8,7 +8,7 @@ from psycopg import errors as driver_errors
 from psycopg import sql as q
 
 from extraction_agent import errors, sql
-from extraction_agent.model import Column, Definition
+from extraction_agent.model import Column, Definition, Plan
 from extraction_agent.postgres import Connection
 from extraction_agent.sources.columns import hint
 
@@ -147,6 +147,14 @@ def columns_of(connection: Connection, relation: q.Composable, only: tuple[str, 
         Column(name=column.name, type=type_, sent_as=sent_as)
         for column, (type_, sent_as) in zip(cursor.description, types, strict=True)
     )
+
+
+def oid_of(connection: Connection, plan: Plan) -> int | None:
+    """What a plan's relation is by now; None: it is a query, or gone."""
+    if plan.oid is None:
+        return None
+    row = connection.execute(sql.load(PACKAGE, "postgresql_oid"), {"relation": plan.relation}).fetchone()
+    return None if row is None else row[0]
 
 
 def key_of(

@@ -104,7 +104,16 @@ def kept(connection: Connection, state: State | None, now: Iterable[Leaf]) -> St
 
 def attached(connection: Connection, plan: Plan) -> list[str]:
     """Names of partitions that statements read by now, though they were none in the transaction's snapshot."""
-    if plan.method == "ctid" or plan.relation.startswith("("):  # each part was named when it was cut; a query
+    if plan.method == "ctid":  # each part was named when it was cut
         return []
-    statement = sql.load(catalog.PACKAGE, "postgresql_attached")
-    return [name for (name,) in connection.execute(statement, {"relation": plan.relation})]
+    names = unlike(connection, plan)  # beneath a view or a query
+    if plan.oid is not None:
+        statement = sql.load(catalog.PACKAGE, "postgresql_attached")
+        names += [name for (name,) in connection.execute(statement, {"relation": plan.relation})]
+    return list(dict.fromkeys(names))
+
+
+def unlike(connection: Connection, plan: Plan) -> list[str]:
+    """Names of tables this session has locked that are no longer what its snapshot knows."""
+    statement = sql.load(catalog.PACKAGE, "postgresql_unlike")
+    return [name for (name,) in connection.execute(statement, {"partitions": plan.method != "ctid"})]

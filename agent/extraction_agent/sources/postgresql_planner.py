@@ -64,6 +64,7 @@ def cut(
     plan = Plan(
         method="whole",
         relation=relation.sql.as_string(connection),
+        oid=relation.oid,
         columns=columns,
         format=definition.format,
         consistency=definition.consistency or Consistency.CHUNK,
@@ -138,6 +139,7 @@ def _by_key(
     why = "primary key" if key.primary else "unique key"
     changes = {
         "method": "key", "key": key.columns, "consistency": consistency,
+        "restart_on_lost_snapshot": not key.primary,  # an UPDATE may move a row from a range read to one that is not
         "estimated_rows": round(sampled / share),
         "reason": f"ranges of the {why} {_names(key.columns)}, cut at quantiles of a sample of {sampled:,} rows",
     }  # fmt: skip

@@ -235,7 +235,14 @@ class Overlapping:
         horizon = overlap.Horizon(*self._horizon(connection))
         quoted = stamp.quoted.as_string(connection)
         plan, chunks, after = overlap.apply(
-            cut.plan, cut.chunks, stamp.name, quoted, self._text(connection), horizon, self._state
+            cut.plan,
+            cut.chunks,
+            stamp.name,
+            quoted,
+            self._text(connection),
+            horizon,
+            self._state,
+            shared=True,
         )
         plan = plan.model_copy(update={"restart_on_lost_snapshot": True})
         return Cut(plan, chunks, [*cut.notes, *self._notes]), after

@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote
 
 from extraction_agent import errors
 from extraction_agent.model import Chunk, Definition, Plan
-from extraction_agent.sources import encoding, protocol
+from extraction_agent.sources import encoding, overlap, protocol
 from extraction_agent.sources import sqlite_catalog as catalog
 from extraction_agent.sources import sqlite_planner as planner
 from extraction_agent.sources.columns import describe_change
@@ -158,28 +158,34 @@ class Stream:
             connection.set_progress_handler(None, 0)
 
     def _blocks(self) -> Iterator[Block]:
-        rows = 0
-        with closing(self._connection.execute(planner.select(self._plan, self._chunk))) as cursor:
-            for block in self._block.batches(self._messages(cursor)):
-                rows += block.rows
-                self._stop.check()
-                yield block
+        rows, connection = 0, self._connection
+        connection.execute("BEGIN")  # all halves see one moment
+        try:
+            for half in overlap.halves(self._chunk):
+                self._block.in_window = half.window
+                with closing(connection.execute(planner.select(self._plan, half))) as cursor:
+                    for block in self._block.batches(self._messages(cursor, half)):
+                        rows += block.rows
+                        self._stop.check()
+                        yield block
+        finally:
+            connection.execute("ROLLBACK")
         self.rows = rows
 
-    def _messages(self, cursor: sqlite3.Cursor) -> Iterator[bytes]:
+    def _messages(self, cursor: sqlite3.Cursor, half: Chunk) -> Iterator[bytes]:
         message = self._encoded.message
         for number, row in enumerate(cursor):
             try:
                 yield message(row)
             except errors.SourceError as error:
-                raise errors.SourceError(f"{error}{self._which(number)}") from error
+                raise errors.SourceError(f"{error}{self._which(half, number)}") from error
 
-    def _which(self, number: int) -> str:
+    def _which(self, half: Chunk, number: int) -> str:
         """The rowid of the row that was refused, as a sentence; nothing where there is none."""
         connection, plan = self._connection, self._plan
         name = catalog.rowid_name(connection, plan.relation, plan.columns)
         if name is None or plan.relation.startswith("("):
             return ""
-        statement = f"{planner.select(plan, self._chunk, also=(name,))} LIMIT 1 OFFSET {number}"
+        statement = f"{planner.select(plan, half, also=(name,))} LIMIT 1 OFFSET {number}"
         found = connection.execute(statement).fetchone()
         return f" Its rowid is {found[-1]}." if found else ""

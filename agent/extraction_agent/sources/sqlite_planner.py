@@ -142,7 +142,7 @@ def _incremental(
             "it must hold numbers, or dates and times written alike (YYYY-MM-DD HH:MM:SS)."
         )
     result.plan, result.chunks, result.watermark = overlap.apply(
-        result.plan, result.chunks, name, quoted, literal, horizon, state
+        result.plan, result.chunks, name, quoted, literal, horizon, state, shared=False
     )
     reason = "SQLite does not tell which rows have just become visible"
     result.notes.append(overlap.note(reason, definition.overlap_seconds, "s" if kinds[1] == "text" else ""))

@@ -98,9 +98,10 @@ def _remove(store: Store, found: list[Prunable]) -> list[Prunable]:
     connection = store.connection
     wanted = {"extraction_ids": [one.extraction_id for one in found]}
     connection.execute(sql.load(_QUERIES, "short_waits"))
-    ids = [row[0] for row in connection.execute(sql.load(_QUERIES, "lock_prunable"), wanted)]
-    locked = {"extraction_ids": ids}
-    going = [one for one in found if one.extraction_id in ids]
+    now = {row[0]: row[1:] for row in connection.execute(sql.load(_QUERIES, "lock_prunable"), wanted)}
+    # As it was found: one that was resumed meanwhile, and has ended again, was not asked about.
+    going = [one for one in found if now.get(one.extraction_id) == (one.status, one.finished_at, one.part)]
+    locked = {"extraction_ids": [one.extraction_id for one in going]}
     for one in going:
         if one.part is not None:
             connection.execute(q.SQL(sql.load(_QUERIES, "drop_part")).format(part=sql.trusted(one.part)))
@@ -113,7 +114,7 @@ def _remove(store: Store, found: list[Prunable]) -> list[Prunable]:
     connection.execute(sql.load(_QUERIES, "delete_extractions"), locked)
     if going:  # one entry, however many: each lengthens the commit
         gone = [{"id": one.extraction_id, "config": one.config, "rows": one.rows} for one in going]
-        what = f"extraction {ids[0]}" if len(going) == 1 else f"{len(going)} extractions"
+        what = f"extraction {going[0].extraction_id}" if len(going) == 1 else f"{len(going)} extractions"
         store.audit(None, "extraction.pruned", what, before={"extractions": gone})
     return going
 

@@ -6,8 +6,8 @@ from contextlib import closing
 import pytest
 
 from extraction_agent import errors
-from extraction_agent.model import Definition
-from extraction_agent.sources import open_source
+from extraction_agent.model import Chunk, Definition
+from extraction_agent.sources import open_source, overlap
 from extraction_agent.sources.protocol import Planned
 from extraction_agent.waiting import Stop
 from extraction_agent.walker import Block
@@ -22,7 +22,7 @@ def taken(mariadb: MariaDB, planned: Planned) -> list[tuple[int, bool]]:
         found = []
         for chunk in planned.chunks:
             for block in session.stream(planned.plan, chunk, Block(), stop):
-                found += [(json.loads(bytes(message)[6:])["id"], chunk.window) for message in block.messages()]
+                found += [(json.loads(bytes(message)[6:])["id"], block.in_window) for message in block.messages()]
         return found
 
 
@@ -44,6 +44,28 @@ def test_incremental_by_time(mariadb: MariaDB) -> None:
     assert second.plan.deduplicate
     assert sorted(taken(mariadb, second)) == [(3, False), (4, False), (5, False), (6, True)]
     assert any("overlaps the last one by 300 s" in note for note in second.notes)
+
+
+def test_a_row_that_moves_into_the_window_meanwhile_comes_once(mariadb: MariaDB) -> None:
+    mariadb.run(
+        TIMED, "INSERT INTO item VALUES (1, '2024-01-01 00:00:00'), (2, '2024-01-01 00:00:00'), (3, now(6))"
+    )
+    planned = open_source(mariadb.url).plan(Definition(table="item", watermark="at"), 1000, None)
+    [chunk] = planned.chunks
+
+    def read(*chunks: Chunk) -> list[int]:
+        """The ids that come, while row 2 moves after the first block."""
+        mariadb.run("UPDATE item SET at = '2024-01-01 00:00:00' WHERE id = 2")
+        found: list[int] = []
+        with closing(Stop()) as stop, closing(open_source(mariadb.url).session(None)) as session:
+            for each in chunks:
+                for block in session.stream(planned.plan, each, Block(), stop):
+                    found += [json.loads(bytes(message)[6:])["id"] for message in block.messages()]
+                    mariadb.run("UPDATE item SET at = now(6) WHERE id = 2")
+        return sorted(found)
+
+    assert read(*overlap.halves(chunk)) == [1, 2, 2, 3]  # of two moments: the failure this is about
+    assert read(chunk) == [1, 2, 3]
 
 
 def test_a_stamp_of_the_future_does_not_move_the_window_past_now(mariadb: MariaDB) -> None:

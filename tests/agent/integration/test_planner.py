@@ -148,6 +148,7 @@ def test_which_index_vouches_for_a_key(
     )  # fmt: skip
     planned = plan(source, Definition(table="item"), 500)
     assert (planned.plan.method, planned.plan.consistency) == (method, consistency)
+    assert planned.plan.restart_on_lost_snapshot, "an UPDATE moves a row from a range that is read to one that is not"
     if method == "ctid":
         with pytest.raises(errors.UsageError, match="--consistency snapshot"):
             plan(source, Definition(table="item", consistency=Consistency.CHUNK), 500)
@@ -304,4 +305,62 @@ def test_rows_are_not_lost_to_a_rewrite_that_a_chunk_waited_for(source: Database
     assert behind_a_rewrite(copy_plainly) == 0  # the failure this is about
     source.run("ALTER TABLE item DROP COLUMN extra")
     assert behind_a_rewrite(copy_ours) == 500
+    session.close()
+
+
+def test_rows_are_not_lost_to_a_rewrite_before_a_snapshot_was_joined_with_a_lock(source: Database) -> None:
+    source.run("CREATE TABLE item (k int PRIMARY KEY)", "INSERT INTO item SELECT generate_series(1, 500)")
+    opened = open_source(source.url)
+    planned = opened.plan(Definition(table="item", columns=("k",), consistency=Consistency.SNAPSHOT), 100, None)
+    assert planned.snapshot is not None
+    session = opened.session(planned.snapshot.token)
+    with psycopg.connect(source.url, autocommit=True) as plainly:
+        plainly.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        name = q.Literal(planned.snapshot.token.partition(" ")[0])
+        plainly.execute(q.SQL("SET TRANSACTION SNAPSHOT {}").format(name))
+        planned.snapshot.close()
+        source.run("ALTER TABLE item ADD COLUMN extra uuid DEFAULT gen_random_uuid()")
+        assert plainly.execute("SELECT count(*) FROM item").fetchone() == (0,)  # the failure this is about
+    with pytest.raises(errors.SnapshotLost, match="item was rewritten"):
+        list(session.stream(planned.plan, planned.chunks[0], Block(), Stop()))
+    session.close()
+
+
+@pytest.mark.parametrize("of", [{"table": "seen"}, {"query": "SELECT * FROM item"}], ids=["view", "query"])
+def test_a_partition_attached_beneath_a_view_or_a_query_stops_the_extraction(
+    source: Database, of: dict[str, str]
+) -> None:
+    source.run(
+        "CREATE TABLE item (id int NOT NULL, kind int NOT NULL) PARTITION BY LIST (kind)",
+        "CREATE TABLE one PARTITION OF item FOR VALUES IN (1)",
+        "CREATE TABLE two (id int NOT NULL, kind int NOT NULL)",
+        "CREATE VIEW seen AS SELECT * FROM item",
+        "INSERT INTO item SELECT n, 1 FROM generate_series(1, 500) AS n", "INSERT INTO two VALUES (1000, 2)",
+    )  # fmt: skip
+    opened = open_source(source.url)
+    planned = opened.plan(Definition.model_validate({**of, "key": ["id"]}), 100, None)
+    assert planned.snapshot is not None
+    session = opened.session(planned.snapshot.token)
+    list(session.stream(planned.plan, planned.chunks[0], Block(), Stop()))
+    session.check_schema(planned.plan)
+    source.run("ALTER TABLE item ATTACH PARTITION two FOR VALUES IN (2)")
+    list(session.stream(planned.plan, planned.chunks[-1], Block(), Stop()))
+    with pytest.raises(errors.SchemaChanged, match="partition two was attached"):
+        session.check_schema(planned.plan)
+    session.close()
+    planned.snapshot.close()
+
+
+def test_another_table_under_the_same_name_stops_the_extraction(source: Database) -> None:
+    source.run(
+        "CREATE TABLE item (k int PRIMARY KEY)", "INSERT INTO item SELECT generate_series(1, 500)",
+        "CREATE TABLE rebuilt (k int PRIMARY KEY)",
+    )  # fmt: skip
+    opened = open_source(source.url)
+    planned = opened.plan(Definition(table="item"), 100, None)
+    session = opened.session(None)
+    session.check_schema(planned.plan)
+    source.run("ALTER TABLE item RENAME TO old", "ALTER TABLE rebuilt RENAME TO item")
+    with pytest.raises(errors.SchemaChanged, match="is another table by now"):
+        session.check_schema(planned.plan)
     session.close()

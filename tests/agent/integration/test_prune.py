@@ -3,6 +3,7 @@
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import psycopg
@@ -15,10 +16,12 @@ from extraction_agent.interfaces.cli.main import app
 from extraction_agent.model import Definition, Format
 from extraction_agent.pipeline.prune import Pruned, prune
 from extraction_agent.pipeline.start import start
+from extraction_agent.pipeline.verify import verify
 from extraction_agent.profiles import Settings
 from extraction_agent.sources import open_source
-from extraction_agent.store import queue
+from extraction_agent.store import queue, retention
 from extraction_agent.store.store import Store
+from extraction_agent.waiting import Stop
 from support import Database, extract
 
 _LARGE = Definition(table="item", chunk_rows=100)
@@ -188,6 +191,26 @@ def test_it_is_told_whose_rows_no_run_brings_again(source: Database, store: Data
         opened.reset_watermark(config)
     assert _prune(store, 0).not_again == []
     assert "a watermark" not in CliRunner().invoke(app, options).stdout
+
+
+def test_what_has_succeeded_since_it_was_looked_at_stays(source: Database, store: Database) -> None:
+    number = extract(source.url, store, Definition(table="item"), "orders")
+    store.run("UPDATE extractions SET status = 'failed', error = 'of a test'")
+    with Store(store.url) as opened:
+        found = retention.prunable(opened, 0, None, 0)
+        assert [one.extraction_id for one in found] == [number]
+        store.run("UPDATE extractions SET status = 'succeeded', error = NULL, finished_at = now()")
+        assert retention.retire(opened, found) == []
+    assert store.value("SELECT count(*) FROM extraction_data") == 500
+
+
+def test_what_is_pruned_while_it_is_verified_is_not_proved(source: Database, store: Database) -> None:
+    number = extract(source.url, store, Definition(table="item"), "orders")
+    with Store(store.url) as opened:
+        extraction = opened.extraction(number)
+        _prune(store, 0)
+        with closing(Stop()) as stop, pytest.raises(errors.NotFound, match=f"no extraction {number}"):
+            verify(opened, extraction, stop)
 
 
 def test_the_commands(source: Database, store: Database) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from extraction_agent import errors
 from extraction_agent.model import Chunk, Consistency, Definition, Format
-from extraction_agent.sources import open_source
+from extraction_agent.sources import open_source, overlap
 from extraction_agent.sources.protocol import Planned
 from extraction_agent.waiting import Stop
 from extraction_agent.walker import Block
@@ -43,7 +43,7 @@ class File:
         """The first column of each chunk's rows in turn, with whether the chunk is the window."""
         with closing(Stop()) as stop, closing(open_source(self.url).session(None)) as session:
             return [
-                (next(iter(json.loads(bytes(message)[6:]).values())), chunk.window)
+                (next(iter(json.loads(bytes(message)[6:]).values())), block.in_window)
                 for chunk in planned.chunks
                 for block in session.stream(planned.plan, chunk, Block(), stop)
                 for message in block.messages()
@@ -323,3 +323,25 @@ def test_an_overlap_without_its_column_is_refused(file: File) -> None:
     file.run("CREATE TABLE item (id INTEGER PRIMARY KEY, n INT)")
     with pytest.raises(errors.UsageError, match="n must be among the columns"):
         file.plan(Definition(table="item", exclude=("n",), watermark="n", overlap_seconds=100))
+
+
+def test_a_row_that_moves_into_the_window_meanwhile_comes_once(file: File) -> None:
+    file.run("PRAGMA journal_mode = WAL")  # else the writer waits
+    file.run("CREATE TABLE item (id INTEGER PRIMARY KEY, at INTEGER)")
+    file.run("INSERT INTO item VALUES (1, 10), (2, 10), (3, 1000)")
+    planned = file.plan(Definition(table="item", watermark="at", overlap_seconds=5))
+    [chunk] = planned.chunks
+
+    def read(*chunks: Chunk) -> list[int]:
+        """The ids that come, while row 2 moves after the first block."""
+        file.run("UPDATE item SET at = 10 WHERE id = 2")
+        found: list[int] = []
+        with closing(Stop()) as stop, closing(open_source(file.url).session(None)) as session:
+            for each in chunks:
+                for block in session.stream(planned.plan, each, Block(), stop):
+                    found += [json.loads(bytes(message)[6:])["id"] for message in block.messages()]
+                    file.run("UPDATE item SET at = 1000 WHERE id = 2")
+        return sorted(found)
+
+    assert read(*overlap.halves(chunk)) == [1, 2, 2, 3]  # of two moments: the failure this is about
+    assert read(chunk) == [1, 2, 3]
