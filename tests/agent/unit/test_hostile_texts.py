@@ -35,5 +35,5 @@ def test_a_thousand_mistakes_are_soon_told() -> None:
     with pytest.raises(ValidationError) as caught:
         Config.model_validate({"store": {"url": "x"}, "z" * _LARGE: 0, **{f"key{n}": 0 for n in range(50_000)}})
     told = explain(caught.value, Config)
-    assert told.endswith("And 49981 more.")
+    assert told.endswith("And 49982 more.")
     assert len(told) < 20_000
