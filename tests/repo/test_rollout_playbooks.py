@@ -134,6 +134,7 @@ def test_indexes_of_what_is_not_aborted_stay(fleet: Path, aborts: bool, state: s
 
 def test_a_password_of_a_source_is_not_shown_when_its_indexes_fail(fleet: Path) -> None:
     _history(fleet, _RUNNING, _GOOD)
+    (fleet / "status").write_text(json.dumps(_RUNNING), encoding="utf-8")
     (fleet / "abort").write_text(json.dumps({**_RUNNING, "state": "aborted"}), encoding="utf-8")
     sources = [{"url": "postgresql://owner@db1/shop", "password": "hidden-9471"}]
     said, asked = _play(fleet, "rollback", "-v", extraction_indexes_sources=sources)

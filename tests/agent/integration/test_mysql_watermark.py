@@ -47,9 +47,7 @@ def test_incremental_by_time(mariadb: MariaDB) -> None:
 
 
 def test_a_row_that_moves_into_the_window_meanwhile_comes_once(mariadb: MariaDB) -> None:
-    mariadb.run(
-        TIMED, "INSERT INTO item VALUES (1, '2024-01-01 00:00:00'), (2, '2024-01-01 00:00:00'), (3, now(6))"
-    )
+    mariadb.run(TIMED, "INSERT INTO item VALUES (1, '2024-01-01 00:00:00'), (2, '2024-01-01 00:00:00'), (3, now(6))")
     planned = open_source(mariadb.url).plan(Definition(table="item", watermark="at"), 1000, None)
     [chunk] = planned.chunks
 
