@@ -61,9 +61,13 @@ class Keeper:
         for extraction_id, message in list(self._untold.items()):
             self._control.fail(extraction_id, message)
             self._untold.pop(extraction_id, None)
-        for extraction_id in holding.keys() | self._lanes.extractions():
-            if not self._needed(extraction_id):
-                self._let_go(extraction_id, holding.get(extraction_id))
+        try:
+            for extraction_id in holding.keys() | self._lanes.extractions():
+                if not self._needed(extraction_id):
+                    self._let_go(extraction_id, holding.get(extraction_id))
+        except errors.StoreUnavailable:
+            self._lanes.forget()  # those at rest: no chunk is begun without the store, and some share a snapshot
+            raise
 
     def _fail(self, extraction_id: int, message: str) -> None:
         try:

@@ -146,6 +146,11 @@ def _by_key(
     could_be_blocks = not definition.watermark and definition.consistency is not Consistency.CHUNK
     could_be_blocks &= all(part.readable for part in parts)
     notes = _scattered(connection, relation, key) if could_be_blocks else []
+    if consistency is Consistency.CHUNK and not key.primary:
+        notes.append(
+            f"{_names(key.columns)} is no primary key: a row whose value is updated while the extraction runs may be "
+            "missed or come twice. --consistency snapshot has no such gap."
+        )
     return Cut(plan.model_copy(update=changes), _ranges([row[:-1] for row in rows[:-1]]), notes)
 
 

@@ -152,6 +152,9 @@ def test_which_index_vouches_for_a_key(
     if method == "ctid":
         with pytest.raises(errors.UsageError, match="--consistency snapshot"):
             plan(source, Definition(table="item", consistency=Consistency.CHUNK), 500)
+    else:
+        risky = plan(source, Definition(table="item", consistency=Consistency.CHUNK), 500)
+        assert "is no primary key" in " ".join(risky.notes)
     number = extract(source.url, store, Definition(table="item", chunk_rows=500))
     assert len(sizes(store)) > 3
     assert assert_same(source, store, q.Identifier("item"), ["k", "other", "name"], number, Format.JSON) == 3000

@@ -5,6 +5,8 @@ SET DateStyle = 'ISO, YMD';
 SET IntervalStyle = 'postgres';
 SET extra_float_digits = 1;
 SET bytea_output = 'hex';
+-- Every scan begins at the front: a query's row_number() is the same for each chunk as long as nothing else changes.
+SET synchronize_seqscans = off;
 -- A policy that would hide rows raises an error instead: never silently fewer.
 SET row_security = off;
 SET default_transaction_read_only = on;
