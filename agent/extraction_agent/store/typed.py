@@ -16,9 +16,9 @@ _OURS = ("_chunk_no", "_extraction_id")
 _SYSTEM = ("cmax", "cmin", "ctid", "tableoid", "xmax", "xmin")  # every table has them
 _LONGEST_NAME = 63  # bytes of a PostgreSQL name; a longer one is cut short without an error
 _DIGEST = 12  # hexadecimal digits
-# A built-in type as format_type() names it: "char", timestamp(3) with time zone, numeric(12,-2)[]. What calls itself a
+# A built-in type as format_type() names it: "bit", timestamp(3) with time zone, numeric(12,-2)[]. What calls itself a
 # PostgreSQL may answer with anything, and this stands in a statement for the store.
-_TYPE = re.compile(r'("char"|[a-z][a-z0-9_ ]*)(\([0-9]+(,-?[0-9]+)?\)[a-z ]*)?(\[\])?')
+_TYPE = re.compile(r'("[a-z]+"|[a-z][a-z0-9_ ]*)(\([0-9]+(,-?[0-9]+)?\)[a-z ]*)?(\[\])?')
 
 
 def prepare(connection: Connection, name: str, columns: tuple[Column, ...]) -> str:
