@@ -126,6 +126,6 @@ def test_what_was_seen_is_noted_where_nobody_may_go_back(sides: tuple[Store, Sto
 
 
 def _revoke(store: Database, right: LiteralString) -> None:
-    role = q.Identifier(f"agent_of_{store.value('SELECT current_database()')}")
+    role = q.Identifier(f"extraction_of_{store.value('SELECT current_database()')}")
     with psycopg.connect(store.url, autocommit=True) as owner:
         owner.execute(q.SQL("REVOKE {} FROM {}").format(q.SQL(right), role))
