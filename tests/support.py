@@ -1,6 +1,9 @@
 """What tests share: databases, and an extraction in one thread without the queue."""
 
+import json
 import os
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, LiteralString
@@ -8,13 +11,15 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import sql as q
 
-from extraction_agent.model import Definition
+from extraction_agent.model import Chunk, Definition
 from extraction_agent.pipeline import commit
 from extraction_agent.pipeline.start import start
 from extraction_agent.profiles import Settings
 from extraction_agent.sources import open_source
+from extraction_agent.sources.protocol import Planned
 from extraction_agent.store.store import Store
 from extraction_agent.waiting import Stop
+from extraction_agent.walker import Block
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,19 @@ def ids(store: Database, extraction: int) -> list[int]:
         "SELECT (data->>'id')::int FROM extraction_data WHERE extraction_id = %(n)s ORDER BY 1", {"n": extraction}
     )
     return [number for (number,) in rows]
+
+
+def ids_read(
+    source_url: str, planned: Planned, chunks: Iterable[Chunk], *, after_each_block: Callable[[], None]
+) -> list[int]:
+    """Ids that chunks bring as json, in order, while something else happens."""
+    found: list[int] = []
+    with closing(Stop()) as stop, closing(open_source(source_url).session(None)) as session:
+        for chunk in chunks:
+            for block in session.stream(planned.plan, chunk, Block(), stop):
+                found += [json.loads(bytes(message)[6:])["id"] for message in block.messages()]
+                after_each_block()
+    return sorted(found)
 
 
 def notes(store: Database, extraction: int) -> str:

@@ -6,12 +6,13 @@ from contextlib import closing
 import pytest
 
 from extraction_agent import errors
-from extraction_agent.model import Chunk, Definition
+from extraction_agent.model import Definition
 from extraction_agent.sources import open_source, overlap
 from extraction_agent.sources.protocol import Planned
 from extraction_agent.waiting import Stop
 from extraction_agent.walker import Block
 from mariadb import MariaDB
+from support import ids_read
 
 TIMED = "CREATE TABLE item (id INT PRIMARY KEY, at DATETIME(6) NULL)"
 
@@ -51,19 +52,13 @@ def test_a_row_that_moves_into_the_window_meanwhile_comes_once(mariadb: MariaDB)
     planned = open_source(mariadb.url).plan(Definition(table="item", watermark="at"), 1000, None)
     [chunk] = planned.chunks
 
-    def read(*chunks: Chunk) -> list[int]:
-        """The ids that come, while row 2 moves after the first block."""
-        mariadb.run("UPDATE item SET at = '2024-01-01 00:00:00' WHERE id = 2")
-        found: list[int] = []
-        with closing(Stop()) as stop, closing(open_source(mariadb.url).session(None)) as session:
-            for each in chunks:
-                for block in session.stream(planned.plan, each, Block(), stop):
-                    found += [json.loads(bytes(message)[6:])["id"] for message in block.messages()]
-                    mariadb.run("UPDATE item SET at = now(6) WHERE id = 2")
-        return sorted(found)
+    def move() -> None:
+        mariadb.run("UPDATE item SET at = now(6) WHERE id = 2")
 
-    assert read(*overlap.halves(chunk)) == [1, 2, 2, 3]  # of two moments: the failure this is about
-    assert read(chunk) == [1, 2, 3]
+    # Of two moments: the failure this is about.
+    assert ids_read(mariadb.url, planned, overlap.halves(chunk), after_each_block=move) == [1, 2, 2, 3]
+    mariadb.run("UPDATE item SET at = '2024-01-01 00:00:00' WHERE id = 2")
+    assert ids_read(mariadb.url, planned, [chunk], after_each_block=move) == [1, 2, 3]
 
 
 def test_a_stamp_of_the_future_does_not_move_the_window_past_now(mariadb: MariaDB) -> None:

@@ -19,7 +19,7 @@ from extraction_agent.sources import open_source, overlap
 from extraction_agent.sources.protocol import Planned
 from extraction_agent.waiting import Stop
 from extraction_agent.walker import Block
-from support import Database, extract
+from support import Database, extract, ids_read
 
 
 class File:
@@ -332,16 +332,10 @@ def test_a_row_that_moves_into_the_window_meanwhile_comes_once(file: File) -> No
     planned = file.plan(Definition(table="item", watermark="at", overlap_seconds=5))
     [chunk] = planned.chunks
 
-    def read(*chunks: Chunk) -> list[int]:
-        """The ids that come, while row 2 moves after the first block."""
-        file.run("UPDATE item SET at = 10 WHERE id = 2")
-        found: list[int] = []
-        with closing(Stop()) as stop, closing(open_source(file.url).session(None)) as session:
-            for each in chunks:
-                for block in session.stream(planned.plan, each, Block(), stop):
-                    found += [json.loads(bytes(message)[6:])["id"] for message in block.messages()]
-                    file.run("UPDATE item SET at = 1000 WHERE id = 2")
-        return sorted(found)
+    def move() -> None:
+        file.run("UPDATE item SET at = 1000 WHERE id = 2")
 
-    assert read(*overlap.halves(chunk)) == [1, 2, 2, 3]  # of two moments: the failure this is about
-    assert read(chunk) == [1, 2, 3]
+    # Of two moments: the failure this is about.
+    assert ids_read(file.url, planned, overlap.halves(chunk), after_each_block=move) == [1, 2, 2, 3]
+    file.run("UPDATE item SET at = 10 WHERE id = 2")
+    assert ids_read(file.url, planned, [chunk], after_each_block=move) == [1, 2, 3]

@@ -31,7 +31,9 @@ _AUDIT = (  # docs/how-to/audit.md, for a role that owns none of it
 @pytest.fixture
 def sides(store: Database) -> Iterator[tuple[Store, Store]]:
     """The controller's connection and the agent's, each with the page's rights and no other."""
-    granted = re.findall(r"^    (GRANT .*) TO (extraction|controller);$", _PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    granted = re.findall(
+        r"^    (GRANT .*) TO (extraction|controller);$", _PAGE.read_text(encoding="utf-8"), re.MULTILINE
+    )
     assert len(granted) == 7
     with ExitStack() as stack:
         owner = stack.enter_context(Store(store.url))
