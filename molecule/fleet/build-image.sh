@@ -8,12 +8,11 @@ image=${FLEET_IMAGE:-/var/cache/jivs.extraction/image}
 base=(systemd systemd-sysv dbus libpam-systemd openssh-server python3 python3-apt sudo iproute2 ca-certificates procps)
 cached=(postgresql-15 python3-psycopg2 acl redis-server prometheus prometheus-alertmanager python3-venv)
 recipe=$(sha256sum "$0" | cut -d' ' -f1)
+[ "$(cat "$image/recipe" 2>/dev/null)" != "$recipe" ] || { echo "unchanged"; exit 0; }
 # Where the packages come from: as this machine's own, which must be Debian 12, or a file of yours.
 sources=${FLEET_SOURCES:-/etc/apt/sources.list.d/debian.sources}
 [ -e "$sources" ] || sources=/etc/apt/sources.list
 grep -q bookworm "$sources" || { echo "$sources has no bookworm: name one that has, FLEET_SOURCES=FILE." >&2; exit 1; }
-
-[ "$(cat "$image/recipe" 2>/dev/null)" != "$recipe" ] || { echo "unchanged"; exit 0; }
 mkdir -p "$(dirname "$image")"
 scratch=$(mktemp -d "$image.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT

@@ -169,7 +169,8 @@ class Stream:
                         self._stop.check()
                         yield block
         finally:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:  # some errors have ended it
+                connection.execute("ROLLBACK")
         self.rows = rows
 
     def _messages(self, cursor: sqlite3.Cursor, half: Chunk) -> Iterator[bytes]:

@@ -307,7 +307,7 @@ def test_a_reader_with_few_privileges(mariadb: MariaDB) -> None:
 @pytest.mark.parametrize(
     "query",
     [
-        "SELECT 1 AS a) AS q UNION SELECT 2 INTO OUTFILE '/tmp/written' FROM (SELECT 3 AS a",
+        "SELECT 1 AS a) AS q UNION SELECT 2 INTO OUTFILE 'written' FROM (SELECT 3 AS a",
         "SELECT 1 AS a) AS q UNION ALL SELECT * FROM (SELECT 2 AS a",
         "SELECT 1 AS a; DROP TABLE item",
     ],
