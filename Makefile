@@ -82,7 +82,7 @@ clean:
 	rm -f agent/extraction_agent/libwalker.so
 
 # Stamped last, so that an installation that was cut short is done again.
-$(VENV)/ready: requirements.lock pyproject.toml hatch_build.py agent/extraction_agent/walker.zig
+$(VENV)/ready: requirements.lock pyproject.toml hatch_build.py $(wildcard agent/extraction_agent/*.zig)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --use-pep517 --require-hashes --requirement requirements.lock
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .

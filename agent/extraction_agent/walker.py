@@ -4,9 +4,10 @@ The library beside this file is compiled when the package is built (hatch_build.
 """
 
 import ctypes
+import json
 import sys
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
 from pathlib import Path
 
@@ -16,7 +17,25 @@ from psycopg.pq.abc import PGconn
 BLOCK_BYTES = 64 * 1024  # measured against 16, 256 and 1024 KiB: docs/benchmarks.md
 _ROOM_BYTES = 2 * BLOCK_BYTES
 _MOST_ROWS = 8192  # of a block
-_COUNT_BYTES = 2  # a message begins with its count of fields
+
+
+class Kind(IntEnum):
+    """What a field's bytes are, for who makes JSON of them."""
+
+    JSON = 0
+    JSONB = 1
+    NUMBER = 2  # as text, which may be NaN or an infinity
+    STRING = 3
+    BOOLEAN = 4
+    INT2 = 5
+    INT4 = 6
+    INT8 = 7
+    NUMERIC = 8
+    UUID = 9
+    BYTEA = 10
+    DATE = 11
+    TIMESTAMP = 12
+    TIMESTAMPTZ = 13
 
 
 class Outcome(IntEnum):
@@ -26,7 +45,8 @@ class Outcome(IntEnum):
     WAIT = 1  # nothing more has come yet
     ENDED = 2
     FAILED = 3  # the connection's result tells why
-    MALFORMED = 4  # not a binary COPY
+    MALFORMED = 4  # not a binary COPY, or not of the fields that were asked for
+    TOO_LONG = 5  # a row makes more JSON than PostgreSQL stores in one value
 
 
 class _Libpq(ctypes.Structure):
@@ -46,6 +66,10 @@ class _Libpq(ctypes.Structure):
 
 _libpq = _Libpq.of_the_driver()
 _libpq_at = ctypes.addressof(_libpq)
+
+
+class _Field(ctypes.Structure):
+    _fields_ = (("name", ctypes.c_char_p), ("name_bytes", ctypes.c_size_t), ("kind", ctypes.c_uint8))
 
 
 class Block(ctypes.Structure):
@@ -75,11 +99,14 @@ class Block(ctypes.Structure):
         ("_waiting", ctypes.c_void_p),
         ("_waiting_bytes", ctypes.c_size_t),
         ("_waiting_from", ctypes.c_size_t),
+        ("_shape", ctypes.c_void_p),
+        ("_shape_fields", ctypes.c_size_t),
+        ("_needed", ctypes.c_size_t),
     )
 
     def __init__(self, prefix: tuple[bytes, ...] = (), skip: int = 0, tail: int = 0) -> None:
         """prefix: fields to put before each row's own. skip, tail: bytes of stored fields before and after those."""
-        super().__init__(_most_rows=_MOST_ROWS, _skip=_COUNT_BYTES + skip, _tail=tail)
+        super().__init__(_most_rows=_MOST_ROWS, _skip=skip, _tail=tail)
         fields = b"".join(prefix)
         self._prefix, self._prefix_bytes, self._prefix_fields = fields, len(fields), len(prefix)
         self._words = array("Q", bytes(8 * _MOST_ROWS))
@@ -90,6 +117,15 @@ class Block(ctypes.Structure):
         self._make_room(_ROOM_BYTES)
         self._at = ctypes.addressof(self)
         self.in_window = True  # of an overlapping run, for a chunk that has one
+
+    def make_objects(self, fields: Sequence[tuple[str, Kind]]) -> None:
+        """Of each row that comes make one JSON value, as row_to_json does. fields: the name and kind of each."""
+        shape = (_Field * len(fields))()
+        for at, (place, (name, kind)) in enumerate(zip(shape, fields, strict=True)):
+            written = f"{',' if at else ''}{json.dumps(name, ensure_ascii=False)}:".encode()
+            place.name, place.name_bytes, place.kind = written, len(written), kind
+        self._fields_kept = shape
+        self._shape, self._shape_fields = ctypes.addressof(shape), len(fields)
 
     @property
     def data(self) -> memoryview:
@@ -117,7 +153,7 @@ class Block(ctypes.Structure):
         pointer = connection.pgconn_ptr  # type: ignore[attr-defined] # public in every implementation but the protocol
         outcome = Outcome(_library.drain(self._at, pointer, _libpq_at, BLOCK_BYTES))
         while outcome is Outcome.FILLED and not self.rows:
-            self._make_room(self._waiting_bytes + self._prefix_bytes)
+            self._make_room(self._needed)
             outcome = Outcome(_library.drain(self._at, pointer, _libpq_at, BLOCK_BYTES))
         return outcome
 

@@ -1,13 +1,18 @@
 //! The one loop over single rows. It takes rows from libpq or from memory as messages of PostgreSQL's binary COPY, puts
-//! the chunk's own fields before each, and digests each: what Python would spend most of a relay's time on.
+//! the chunk's own fields before each, makes JSON of it where that is asked for, and digests each: what Python would
+//! spend most of a relay's time on.
 
 const std = @import("std");
+const json = @import("row_to_json.zig");
 const Digest = std.hash.XxHash64;
 
 const header = "PGCOPY\n\xff\r\n\x00" ++ "\x00\x00\x00\x00\x00\x00\x00\x00"; // signature; no flags, no extension
 const most_fields = 1664; // of a row that PostgreSQL sends
 
-const Outcome = enum(c_int) { filled, wait, ended, failed, malformed };
+const longest_value = (1 << 30) - 1; // bytes, of what PostgreSQL allocates at once
+
+const Outcome = enum(c_int) { filled, wait, ended, failed, malformed, too_long };
+const Refused = error{ NoRoom, Malformed, TooLong };
 
 /// Functions of the libpq that psycopg has loaded.
 const Libpq = extern struct {
@@ -31,38 +36,56 @@ const Block = extern struct {
     prefix_bytes: usize,
     prefix_fields: u16,
     begun: bool, // the stream's header has passed
-    skip: usize, // bytes at a message's beginning that its digest leaves out
-    tail: usize, // bytes at its end
+    skip: usize, // bytes of stored fields at its beginning, which its digest leaves out
+    tail: usize, // bytes of them at its end
     longest: usize, // bytes of the longest message so far
     waiting: ?[*]u8, // libpq's last message, until it has found room
     waiting_bytes: usize,
     waiting_from: usize, // where its row begins
+    shape: ?[*]const json.Field, // of the one JSON value to make of a row
+    shape_fields: usize,
+    needed: usize, // bytes of room for the row that found none
 
-    /// Add one message. Returns false if there is no room.
-    fn add(block: *Block, message: []const u8) bool {
-        const size = message.len + block.prefix_bytes;
-        if (block.rows == block.most_rows or block.capacity - block.used < size) return false;
-        const out = block.data[block.used..][0..size];
-        const fields = std.mem.readInt(u16, message[0..2], .big);
-        std.mem.writeInt(u16, out[0..2], fields + block.prefix_fields, .big);
-        @memcpy(out[2..][0..block.prefix_bytes], block.prefix[0..block.prefix_bytes]);
-        @memcpy(out[2 + block.prefix_bytes ..], message[2..]);
-        const end = message.len - @min(block.tail, message.len);
-        const digest = Digest.hash(0, message[@min(block.skip, end)..end]); // shorter: not a row of ours
+    /// Add one message.
+    fn add(block: *Block, message: []const u8) Refused!void {
+        if (block.rows == block.most_rows) return error.NoRoom;
+        const room = block.data[block.used..block.capacity];
+        const own = 2 + block.prefix_bytes; // where the row's own fields begin
+        var writer = json.Writer{ .room = room, .used = own };
+        var count = std.mem.readInt(u16, message[0..2], .big);
+        if (block.shape) |fields| {
+            if (count != block.shape_fields) return error.Malformed;
+            count = 1;
+            writer.used += 4;
+            try json.write(&writer, fields[0..block.shape_fields], message[2..]);
+            if (writer.used - own - 4 > longest_value) return error.TooLong;
+        } else {
+            writer.put(message[2..]);
+        }
+        const size = writer.used;
+        if (size > room.len) {
+            block.needed = size;
+            return error.NoRoom;
+        }
+        std.mem.writeInt(u16, room[0..2], count + block.prefix_fields, .big);
+        @memcpy(room[2..own], block.prefix[0..block.prefix_bytes]);
+        if (block.shape != null) std.mem.writeInt(u32, room[own..][0..4], @intCast(size - own - 4), .big);
+        const end = size - @min(block.tail, size - own);
+        const digest = Digest.hash(0, room[@min(own + block.skip, end)..end]); // shorter: not a row of ours
         block.digests[block.rows] = digest;
         block.halves[block.rows] = @truncate(digest);
         block.sum +%= digest;
         block.used += size;
         block.ends[block.rows] = @intCast(block.used);
+        block.longest = @max(block.longest, message.len);
         block.rows += 1;
-        return true;
     }
 };
 
 /// Add what a COPY TO STDOUT has sent, up to some `enough` bytes. Never waits.
-/// `filled` without a row: the next one needs more room, as told by `waiting_bytes`.
+/// `filled` without a row: the next one needs more room, as told by `needed`.
 export fn drain(block: *Block, connection: *anyopaque, libpq: *const Libpq, enough: usize) Outcome {
-    if (block.waiting != null and !settle(block, libpq)) return .filled;
+    settle(block, libpq) catch |refused| return outcome(refused);
     var asked = false; // the socket had nothing more
     while (block.used < enough) {
         const length = libpq.get_copy_data(connection, &block.waiting, 1);
@@ -83,18 +106,25 @@ export fn drain(block: *Block, connection: *anyopaque, libpq: *const Libpq, enou
             block.waiting_from = header.len; // the first row, or the trailer, comes with it
         }
         if (!is_row(message[block.waiting_from..]) and !is_end(message[block.waiting_from..])) return .malformed;
-        if (!settle(block, libpq)) return .filled;
+        settle(block, libpq) catch |refused| return outcome(refused);
     }
     return .filled;
 }
 
-/// Add libpq's last message and give it back. Returns false if there is no room.
-fn settle(block: *Block, libpq: *const Libpq) bool {
-    const row = block.waiting.?[block.waiting_from..block.waiting_bytes];
-    if (!is_end(row) and !block.add(row)) return false;
-    block.longest = @max(block.longest, row.len);
+/// Add libpq's last message, if there is one, and give it back.
+fn settle(block: *Block, libpq: *const Libpq) Refused!void {
+    const message = block.waiting orelse return;
+    const row = message[block.waiting_from..block.waiting_bytes];
+    if (!is_end(row)) try block.add(row);
     release(block, libpq);
-    return true;
+}
+
+fn outcome(refused: Refused) Outcome {
+    return switch (refused) {
+        error.NoRoom => .filled,
+        error.Malformed => .malformed,
+        error.TooLong => .too_long,
+    };
 }
 
 fn is_row(message: []const u8) bool {
@@ -117,7 +147,7 @@ export fn take(block: *Block, rows: [*]const u8, bytes: usize) bool {
     var left = rows[0..bytes];
     while (left.len > 0) {
         const size = length_of(left);
-        if (!block.add(left[0..size])) return false;
+        block.add(left[0..size]) catch return false;
         left = left[size..];
     }
     return true;

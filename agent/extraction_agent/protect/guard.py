@@ -26,7 +26,7 @@ STEP = 0.5  # s, of the control law
 _SETTLE = 0.03  # s until what the source has sent ahead of a pause is gone
 _PAUSE = 0.13  # s of each step, settling included, in which all relays rest while others are at work
 _SELDOM = 4  # steps from one comparison to the next while all is given and nothing wrong: a pause costs speed then
-_FIRST = 0.05  # s between the first two looks
+_FIRST = 0.05  # s between the first two looks, if the first saw somebody
 _GAP = 0.008  # s between two touches, with us and without: after a longer one every answer takes longer
 _IDLE = 30.0  # s without a chunk after which the probe hangs up
 _WAITERS = 1  # chunks that wait at the door for one that is about to end
@@ -225,7 +225,8 @@ class Guard:
     def _first_look(self, probe: Probe) -> None:
         """A step before the first: it alone would take others at work for one statement, and all would be given."""
         self._others(probe.look())
-        self._ended.wait(_FIRST)
+        if self._seen:
+            self._ended.wait(_FIRST)
 
     def _others(self, condition: Condition) -> bool:
         """Whether others are at work: seen at two looks running, for one statement now and then is no load."""

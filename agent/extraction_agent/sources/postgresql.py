@@ -11,12 +11,12 @@ from psycopg import sql as q
 
 from extraction_agent import deadlines, errors, postgres, sql, waits
 from extraction_agent.copyio import CopyOut
-from extraction_agent.model import Chunk, Consistency, Definition, Plan
+from extraction_agent.model import Chunk, Consistency, Definition, Format, Plan
 from extraction_agent.sources import postgresql_catalog as catalog
+from extraction_agent.sources import postgresql_json, protocol
 from extraction_agent.sources import postgresql_parts as parts
 from extraction_agent.sources import postgresql_planner as planner
 from extraction_agent.sources import postgresql_watermark as incremental
-from extraction_agent.sources import protocol
 from extraction_agent.sources.columns import describe_change
 from extraction_agent.sources.postgresql_probe import Probe
 from extraction_agent.sources.postgresql_statements import copy_out, lock
@@ -200,6 +200,8 @@ class Session:
         )
         socket = Socket(connection.fileno(), stop, deadlines.STALL, stalled)
         statement = copy_out(plan, chunk).as_bytes(connection)
+        if plan.format is Format.JSON:
+            block.make_objects(postgresql_json.fields(plan))
         return Rows(self, plan, CopyOut(connection.pgconn, statement, socket, block))
 
     @contextmanager

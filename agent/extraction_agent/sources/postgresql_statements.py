@@ -4,6 +4,7 @@ from psycopg import sql as q
 
 from extraction_agent import sql
 from extraction_agent.model import Chunk, Column, Format, Plan
+from extraction_agent.sources import postgresql_json
 
 
 def copy_out(plan: Plan, chunk: Chunk) -> q.Composed:
@@ -12,14 +13,10 @@ def copy_out(plan: Plan, chunk: Chunk) -> q.Composed:
 
 
 def select(plan: Plan, chunk: Chunk) -> q.Composed:
-    """The SELECT of one chunk: the columns, or one JSON value made of them."""
-    if plan.format is Format.TYPED:
-        listed = [_sent(column) for column in plan.columns]
-        return q.SQL("SELECT {} FROM {}{}").format(q.SQL(", ").join(listed), _from(plan, chunk), where(plan, chunk))
-    named = q.SQL(", ").join(q.Identifier(column.name) for column in plan.columns)
-    return q.SQL("SELECT row_to_json(record.*) FROM (SELECT {} FROM {}{}) AS record").format(
-        named, _from(plan, chunk), where(plan, chunk)
-    )
+    """The SELECT of one chunk: the columns, or what one JSON value is made of."""
+    as_sent = _sent if plan.format is Format.TYPED else postgresql_json.expression
+    listed = q.SQL(", ").join(as_sent(column) for column in plan.columns)
+    return q.SQL("SELECT {} FROM {}{}").format(listed, _from(plan, chunk), where(plan, chunk))
 
 
 def lock(relation: q.Composable) -> q.Composed:

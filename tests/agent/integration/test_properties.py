@@ -18,6 +18,7 @@ from support import Database, extract
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30)
 MOMENTS = st.datetimes(datetime.datetime(1, 1, 1), datetime.datetime(9999, 12, 31)).map(str)
+FAR = st.sampled_from(["infinity", "-infinity", "0001-02-29 BC", "4714-11-24 BC", "0400-03-01", "99999-12-31"])
 # Each type with a strategy for its values as text; None: it cannot be a key.
 TYPES: dict[str, tuple[st.SearchStrategy[str], bool]] = {
     "bigint": (st.integers(-(2**63), 2**63 - 1).map(str), True),
@@ -30,17 +31,21 @@ TYPES: dict[str, tuple[st.SearchStrategy[str], bool]] = {
     "double precision": (st.floats().map(str), True),
     "real": (st.floats(width=32).map(str), True),
     "numeric": (
-        st.decimals(allow_nan=False, allow_infinity=False).map(str) | st.sampled_from(["NaN", "Infinity", "-Infinity"]),
+        st.decimals(allow_nan=False, allow_infinity=False).map(str)
+        | st.decimals(-(10**9), 10**9, places=6).map(str)
+        | st.sampled_from(["NaN", "Infinity", "-Infinity", "10000", "0.00010000", "-1e4000", "1e-4000", "0.000"]),
         True,
     ),
     "uuid": (st.uuids().map(str), True),
-    "date": (st.dates().map(str), True),
-    "timestamp": (MOMENTS, True),
-    "timestamp with time zone": (MOMENTS.map(lambda value: f"{value}+00"), True),
+    "date": (st.dates().map(str) | FAR, True),
+    "timestamp": (MOMENTS | FAR, True),
+    "timestamp with time zone": (MOMENTS.map(lambda value: f"{value}+00") | FAR, True),
     "interval": (st.integers(-(10**12), 10**12).map(lambda value: f"{value} milliseconds"), True),
     "inet": (st.ip_addresses().map(str), True),
     "json": (st.recursive(st.none() | st.booleans() | st.integers() | TEXT, st.lists, max_leaves=5).map(
         json.dumps), False),
+    "jsonb": (TEXT.map(lambda value: json.dumps({value: [1.50, None, value]})), False),
+    "character varying(40)": (TEXT, True),
     "integer[]": (st.lists(st.integers(-9, 9) | st.none(), max_size=4).map(
         lambda values: "{" + ",".join("NULL" if value is None else str(value) for value in values) + "}"), True),
     "int4range": (st.tuples(st.integers(-99, 99), st.integers(0, 9)).map(
@@ -129,7 +134,7 @@ def _run(source: Database, store: Database, examples: int) -> None:
 
 
 def test_drawn_tables(source: Database, store: Database) -> None:
-    _run(source, store, 60)
+    _run(source, store, 80)
 
 
 @pytest.mark.ci

@@ -1,31 +1,21 @@
 """The compiled loop over rows, against Python's own arithmetic and the reference implementation of its digest."""
 
-import ctypes
 import struct
 from array import array
 from collections import Counter
-from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from psycopg.pq.abc import PGconn
 from xxhash import xxh64_intdigest
 
 from extraction_agent import walker
 from extraction_agent.walker import BLOCK_BYTES, Block, Outcome
+from messages import CHUNK, HEADER, TRAILER, Field, Server, message
 
-Field = bytes | None
-CHUNK = struct.pack(">ii", 4, 7)
 EXTRACTION = struct.pack(">iq", 8, -1)
 
 ROWS = st.lists(st.lists(st.none() | st.binary(max_size=300), max_size=5), max_size=50)
-
-
-def message(row: list[Field]) -> bytes:
-    return struct.pack(">H", len(row)) + b"".join(
-        struct.pack(">i", -1) if value is None else struct.pack(">i", len(value)) + value for value in row
-    )
 
 
 def digest(row: list[Field]) -> int:
@@ -115,53 +105,6 @@ def test_each_digest_taken_drops_one_row(before: list[int], now: list[int]) -> N
         assert block.sum == sum(block.digests) % 2**64
     values = Counter(int(row[2 + len(CHUNK) + 4 :]) for row in left)
     assert values == Counter(now) - Counter(before)
-
-
-HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-TRAILER = b"\xff\xff"
-_GET = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(ctypes.c_void_p), ctypes.c_int)
-_CONSUME = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
-_FREE = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
-
-
-class Server:
-    """What libpq would hand out: messages, None where nothing more has come yet."""
-
-    pgconn_ptr = 1
-
-    def __init__(self, *messages: bytes | None) -> None:
-        self._left = list(messages)
-        self._lent: dict[int, Any] = {}
-        self._functions = (_GET(self._get), _CONSUME(lambda _: 1), _FREE(self._free))
-        self._table = walker._Libpq(*(ctypes.cast(function, ctypes.c_void_p) for function in self._functions))
-
-    def _get(self, _: int, pointer: Any, __: int) -> int:
-        if not self._left:
-            return -1
-        message = self._left.pop(0)
-        if message is None:
-            return 0
-        memory = ctypes.create_string_buffer(message, len(message))
-        self._lent[ctypes.addressof(memory)] = memory
-        pointer[0] = ctypes.addressof(memory)
-        return len(message)
-
-    def _free(self, pointer: int | None) -> None:
-        if pointer:
-            del self._lent[pointer]
-
-    def read(self, block: Block, monkeypatch: pytest.MonkeyPatch) -> tuple[bytes, Outcome]:
-        """The rows' bytes, and how it ended. Everything lent must have been given back."""
-        monkeypatch.setattr(walker, "_libpq_at", ctypes.addressof(self._table))
-        block.begin()
-        rows = b""
-        while (outcome := block.drain(cast("PGconn", self))) in {Outcome.FILLED, Outcome.WAIT}:
-            rows += block.data
-            block.clear()
-        rows += block.data
-        block.end()
-        assert not self._lent
-        return rows, outcome
 
 
 def test_a_stream_of_libpq(monkeypatch: pytest.MonkeyPatch) -> None:
