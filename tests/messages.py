@@ -2,6 +2,7 @@
 
 import ctypes
 import struct
+from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
@@ -51,15 +52,19 @@ class Server:
         if pointer:
             del self._lent[pointer]
 
-    def read(self, block: Block, monkeypatch: pytest.MonkeyPatch) -> tuple[bytes, Outcome]:
-        """The rows' bytes, and how it ended. Everything lent must have been given back."""
-        monkeypatch.setattr(walker, "_libpq_at", ctypes.addressof(self._table))
-        block.begin()
-        rows = b""
-        while (outcome := block.drain(cast("PGconn", self))) in {Outcome.FILLED, Outcome.WAIT}:
-            rows += block.data
-            block.clear()
-        rows += block.data
-        block.end()
+    def blocks(self, block: Block) -> Iterator[Block]:
+        """The block, each time something is in it. Everything lent must have been given back."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(walker, "_libpq_at", ctypes.addressof(self._table))
+            block.begin()
+            self.outcome = Outcome.WAIT
+            while self.outcome in {Outcome.FILLED, Outcome.WAIT}:
+                self.outcome = block.drain(cast("PGconn", self))
+                yield block
+                block.clear()
+            block.end()
         assert not self._lent
-        return rows, outcome
+
+    def read(self, block: Block) -> tuple[bytes, Outcome]:
+        """The rows' bytes, and how it ended."""
+        return b"".join([bytes(filled.data) for filled in self.blocks(block)]), self.outcome

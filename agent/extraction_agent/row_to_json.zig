@@ -2,55 +2,17 @@
 //! a small part of the server's time. What has no kind here comes as JSON that the server has made.
 
 const std = @import("std");
-
-/// What a field's bytes are, and so how they are written. Numbered as walker.py's Kind.
-pub const Kind = enum(u8) {
-    json, // as it is
-    jsonb,
-    number, // as text: NaN and infinities are no numbers in JSON
-    string,
-    boolean,
-    int2,
-    int4,
-    int8,
-    numeric,
-    uuid,
-    bytea,
-    date,
-    timestamp,
-    timestamptz,
-};
-
-/// Laid out as walker.py's Field.
-pub const Field = extern struct {
-    name: [*]const u8, // the comma before it, the name in JSON, the colon
-    name_bytes: usize,
-    kind: Kind,
-};
-
-/// What does not fit is counted, so that the room for it can be made.
-pub const Writer = struct {
-    room: []u8,
-    used: usize = 0,
-
-    pub fn put(writer: *Writer, bytes: []const u8) void {
-        if (writer.used + bytes.len <= writer.room.len) @memcpy(writer.room[writer.used..][0..bytes.len], bytes);
-        writer.used += bytes.len;
-    }
-
-    fn byte(writer: *Writer, value: u8) void {
-        if (writer.used < writer.room.len) writer.room[writer.used] = value;
-        writer.used += 1;
-    }
-};
+const fields = @import("fields.zig");
+const Writer = fields.Writer;
+const pair = fields.pair;
 
 pub const Error = error{Malformed};
 
 /// Write a row's fields, as they follow its count of fields, as an object.
-pub fn write(writer: *Writer, fields: []const Field, row: []const u8) Error!void {
+pub fn write(writer: *Writer, shape: []const fields.Field, row: []const u8) Error!void {
     var rest = row;
     writer.byte('{');
-    for (fields) |field| {
+    for (shape) |field| {
         writer.put(field.name[0..field.name_bytes]);
         const length = std.mem.readInt(i32, (try take(&rest, 4))[0..4], .big);
         if (length < 0) {
@@ -69,29 +31,26 @@ fn take(rest: *[]const u8, count: usize) Error![]const u8 {
     return rest.*[0..count];
 }
 
-fn put_value(writer: *Writer, kind: Kind, value: []const u8) Error!void {
+fn put_value(writer: *Writer, kind: fields.Kind, value: []const u8) Error!void {
     switch (kind) {
         .json => writer.put(value),
         .jsonb => {
             if (value.len == 0 or value[0] != 1) return error.Malformed; // the version of its binary form
             writer.put(value[1..]);
         },
-        .number => if (is_number(value)) writer.put(value) else put_quoted(writer, value),
-        .string => put_string(writer, value),
+        .number => if (is_number(value)) writer.put(value) else writer.quoted(value),
+        .string => writer.string(value),
         .boolean => writer.put(if (try integer(i8, value) != 0) "true" else "false"),
-        .int2 => put_integer(writer, try integer(i16, value)),
-        .int4 => put_integer(writer, try integer(i32, value)),
-        .int8 => put_integer(writer, try integer(i64, value)),
+        .int2 => writer.integer(try integer(i16, value)),
+        .int4 => writer.integer(try integer(i32, value)),
+        .int8 => writer.integer(try integer(i64, value)),
         .numeric => try put_numeric(writer, value),
         .uuid => try put_uuid(writer, value),
-        .bytea => {
-            writer.put("\"\\\\x");
-            put_hex(writer, value);
-            writer.byte('"');
-        },
+        .bytea => writer.hex_string(value),
         .date => put_date(writer, try integer(i32, value)),
         .timestamp => put_timestamp(writer, try integer(i64, value), ""),
         .timestamptz => put_timestamp(writer, try integer(i64, value), "+00:00"),
+        .float4, .float8, .interval, .other => return error.Malformed, // the server makes text or JSON of these
     }
 }
 
@@ -100,104 +59,22 @@ fn integer(Int: type, value: []const u8) Error!Int {
     return std.mem.readInt(Int, value[0..@sizeOf(Int)], .big);
 }
 
-// Texts
-
-fn put_quoted(writer: *Writer, text: []const u8) void {
-    writer.byte('"');
-    writer.put(text);
-    writer.byte('"');
-}
-
-/// As escape_json: what must be escaped, and nothing else.
-fn put_string(writer: *Writer, text: []const u8) void {
-    var rest = text;
-    writer.byte('"');
-    while (true) {
-        const plain = plain_bytes(rest);
-        writer.put(rest[0..plain]);
-        if (plain == rest.len) break;
-        put_escaped(writer, rest[plain]);
-        rest = rest[plain + 1 ..];
-    }
-    writer.byte('"');
-}
-
-/// How many bytes at the beginning stand for themselves.
-fn plain_bytes(text: []const u8) usize {
-    const lanes = 16;
-    var at: usize = 0;
-    while (at + lanes <= text.len) : (at += lanes) {
-        const bytes: @Vector(lanes, u8) = text[at..][0..lanes].*;
-        const control: u16 = @bitCast(bytes < @as(@Vector(lanes, u8), @splat(' ')));
-        const quote: u16 = @bitCast(bytes == @as(@Vector(lanes, u8), @splat('"')));
-        const backslash: u16 = @bitCast(bytes == @as(@Vector(lanes, u8), @splat('\\')));
-        const special = control | quote | backslash;
-        if (special != 0) return at + @ctz(special);
-    }
-    while (at < text.len and text[at] >= ' ' and text[at] != '"' and text[at] != '\\') at += 1;
-    return at;
-}
-
-fn put_escaped(writer: *Writer, byte: u8) void {
-    switch (byte) {
-        '"' => writer.put("\\\""),
-        '\\' => writer.put("\\\\"),
-        8 => writer.put("\\b"),
-        '\t' => writer.put("\\t"),
-        '\n' => writer.put("\\n"),
-        12 => writer.put("\\f"),
-        '\r' => writer.put("\\r"),
-        else => {
-            writer.put("\\u00");
-            put_hex(writer, &.{byte});
-        },
-    }
-}
-
-fn put_hex(writer: *Writer, bytes: []const u8) void {
-    const digits = "0123456789abcdef";
-    for (bytes) |byte| writer.put(&.{ digits[byte >> 4], digits[byte & 15] });
-}
-
 fn put_uuid(writer: *Writer, value: []const u8) Error!void {
     if (value.len != 16) return error.Malformed;
     const groups = [_]usize{ 0, 4, 6, 8, 10, 16 };
     for (groups[0 .. groups.len - 1], groups[1..]) |begin, end| {
         writer.byte(if (begin == 0) '"' else '-');
-        put_hex(writer, value[begin..end]);
+        writer.hex(value[begin..end]);
     }
     writer.byte('"');
 }
+
 
 // Numbers
 
 fn is_number(text: []const u8) bool {
     const digits = if (text.len > 0 and text[0] == '-') text[1..] else text;
     return digits.len > 0 and std.ascii.isDigit(digits[0]);
-}
-
-fn put_integer(writer: *Writer, value: i64) void {
-    if (value < 0) writer.byte('-');
-    put_digits(writer, @abs(value), 1);
-}
-
-/// In decimal, with zeros before it up to `width`.
-fn put_digits(writer: *Writer, value: u64, width: usize) void {
-    var text: [20]u8 = @splat('0');
-    var begin = text.len;
-    var left = value;
-    while (left >= 100) : (left /= 100) {
-        begin -= 2;
-        text[begin..][0..2].* = pair(left % 100);
-    }
-    begin -= 2;
-    text[begin..][0..2].* = pair(left);
-    if (left < 10) begin += 1;
-    writer.put(text[@min(begin, text.len - width)..]);
-}
-
-fn pair(value: u64) [2]u8 {
-    return .{ '0' + @as(u8, @intCast(value / 10)), '0' + @as(u8, @intCast(value % 10)) };
 }
 
 /// Groups of four decimal digits: their count, the first one's power of 10000, a sign, the digits after the point.
@@ -218,7 +95,7 @@ fn put_numeric(writer: *Writer, value: []const u8) Error!void {
     const scale = std.mem.readInt(u16, value[6..8], .big);
     if (weight < 0) writer.byte('0');
     var group: isize = 0;
-    while (group <= weight) : (group += 1) put_digits(writer, try groups.at(group), if (group == 0) 1 else 4);
+    while (group <= weight) : (group += 1) writer.digits(try groups.at(group), if (group == 0) 1 else 4);
     if (scale == 0) return;
     writer.byte('.');
     var left: usize = scale;
@@ -289,7 +166,7 @@ fn put_time(writer: *Writer, microseconds: u64) void {
     var width: usize = 6;
     while (fraction % 10 == 0) : (fraction /= 10) width -= 1;
     writer.byte('.');
-    put_digits(writer, fraction, width);
+    writer.digits(fraction, width);
 }
 
 const Date = struct {
@@ -316,7 +193,7 @@ const Date = struct {
     }
 
     fn put(date: Date, writer: *Writer) void {
-        put_digits(writer, @abs(if (date.year > 0) date.year else 1 - date.year), 4);
+        writer.digits(@abs(if (date.year > 0) date.year else 1 - date.year), 4);
         writer.byte('-');
         writer.put(&pair(date.month));
         writer.byte('-');

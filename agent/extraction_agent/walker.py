@@ -20,22 +20,26 @@ _MOST_ROWS = 8192  # of a block
 
 
 class Kind(IntEnum):
-    """What a field's bytes are, for who makes JSON of them."""
+    """The type of a field at the store, as far as it decides how its bytes are written."""
 
     JSON = 0
     JSONB = 1
-    NUMBER = 2  # as text, which may be NaN or an infinity
+    NUMBER = 2  # a number's text, which may be NaN or an infinity
     STRING = 3
     BOOLEAN = 4
     INT2 = 5
     INT4 = 6
     INT8 = 7
-    NUMERIC = 8
-    UUID = 9
-    BYTEA = 10
-    DATE = 11
-    TIMESTAMP = 12
-    TIMESTAMPTZ = 13
+    FLOAT4 = 8
+    FLOAT8 = 9
+    NUMERIC = 10
+    UUID = 11
+    BYTEA = 12
+    DATE = 13
+    TIMESTAMP = 14
+    TIMESTAMPTZ = 15
+    INTERVAL = 16
+    OTHER = 17  # a row that has one is left to Python
 
 
 class Outcome(IntEnum):
@@ -43,7 +47,7 @@ class Outcome(IntEnum):
 
     FILLED = 0
     WAIT = 1  # nothing more has come yet
-    ENDED = 2
+    ENDED = 2  # or here is something that Python must look at
     FAILED = 3  # the connection's result tells why
     MALFORMED = 4  # not a binary COPY, or not of the fields that were asked for
     TOO_LONG = 5  # a row makes more JSON than PostgreSQL stores in one value
@@ -101,6 +105,7 @@ class Block(ctypes.Structure):
         ("_waiting_from", ctypes.c_size_t),
         ("_shape", ctypes.c_void_p),
         ("_shape_fields", ctypes.c_size_t),
+        ("_objects_made", ctypes.c_bool),
         ("_needed", ctypes.c_size_t),
     )
 
@@ -118,14 +123,14 @@ class Block(ctypes.Structure):
         self._at = ctypes.addressof(self)
         self.in_window = True  # of an overlapping run, for a chunk that has one
 
-    def make_objects(self, fields: Sequence[tuple[str, Kind]]) -> None:
-        """Of each row that comes make one JSON value, as row_to_json does. fields: the name and kind of each."""
+    def expect(self, fields: Sequence[tuple[str, Kind]], *, objects: bool) -> None:
+        """Make messages of fields like these, name and kind of each; or one JSON value of them all, as row_to_json."""
         shape = (_Field * len(fields))()
         for at, (place, (name, kind)) in enumerate(zip(shape, fields, strict=True)):
             written = f"{',' if at else ''}{json.dumps(name, ensure_ascii=False)}:".encode()
             place.name, place.name_bytes, place.kind = written, len(written), kind
         self._fields_kept = shape
-        self._shape, self._shape_fields = ctypes.addressof(shape), len(fields)
+        self._shape, self._shape_fields, self._objects_made = ctypes.addressof(shape), len(fields), objects
 
     @property
     def data(self) -> memoryview:
@@ -196,6 +201,25 @@ class Block(ctypes.Structure):
             raise AssertionError("room was made for these rows")
         return self
 
+    def take_packets(self, data: bytes, at: int) -> tuple[Outcome, int]:
+        """Add rows of MySQL's protocol from there on. Returns why it ends, and where.
+
+        WAIT: the next packet has not all come. ENDED: it is no row, or one to be encoded in Python.
+        """
+        place = ctypes.c_size_t(at)
+        while True:
+            outcome = Outcome(_library.take_packets(self._at, data, len(data), ctypes.byref(place), BLOCK_BYTES))
+            if outcome is not Outcome.FILLED or self.rows:
+                return outcome, place.value
+            self._make_room(self._needed)
+
+    def append(self, message: bytes) -> bool:
+        """Add a row that a source has encoded itself. False: there is no room for it beside the others."""
+        needed = len(message) + self._prefix_bytes
+        if not self.rows and needed > self._capacity:
+            self._make_room(needed)
+        return bool(_library.take(self._at, message, len(message)))
+
     def sift(self, taken: "array[int]", met: "array[int]") -> None:
         """Drop the rows whose digests are among those taken, sorted. Each drops one row; met has a byte for each."""
         _library.sift(self._at, taken.buffer_info()[0], met.buffer_info()[0], len(taken))
@@ -217,6 +241,8 @@ def _load() -> ctypes.CDLL:
     pointer, size = ctypes.c_void_p, ctypes.c_size_t
     library.drain.argtypes, library.drain.restype = (pointer, pointer, pointer, size), ctypes.c_int
     library.take.argtypes, library.take.restype = (pointer, ctypes.c_char_p, size), ctypes.c_bool
+    library.take_packets.argtypes = (pointer, ctypes.c_char_p, size, pointer, size)
+    library.take_packets.restype = ctypes.c_int
     library.release.argtypes, library.release.restype = (pointer, pointer), None
     library.sift.argtypes, library.sift.restype = (pointer, pointer, pointer, size), None
     library.sort.argtypes, library.sort.restype = (pointer, size), None

@@ -3,13 +3,15 @@
 //! spend most of a relay's time on.
 
 const std = @import("std");
-const json = @import("row_to_json.zig");
+const fields = @import("fields.zig");
+const mysql_rows = @import("mysql_rows.zig");
+const row_to_json = @import("row_to_json.zig");
 const Digest = std.hash.XxHash64;
 
 const header = "PGCOPY\n\xff\r\n\x00" ++ "\x00\x00\x00\x00\x00\x00\x00\x00"; // signature; no flags, no extension
 const most_fields = 1664; // of a row that PostgreSQL sends
 
-const longest_value = (1 << 30) - 1; // bytes, of what PostgreSQL allocates at once
+const longest_row = (1 << 30) - 1; // bytes, of what PostgreSQL allocates at once
 
 const Outcome = enum(c_int) { filled, wait, ended, failed, malformed, too_long };
 const Refused = error{ NoRoom, Malformed, TooLong };
@@ -42,34 +44,60 @@ const Block = extern struct {
     waiting: ?[*]u8, // libpq's last message, until it has found room
     waiting_bytes: usize,
     waiting_from: usize, // where its row begins
-    shape: ?[*]const json.Field, // of the one JSON value to make of a row
+    shape: ?[*]const fields.Field, // what rows are made of, where they are not taken as they come
     shape_fields: usize,
+    objects: bool, // one JSON value is made of each
     needed: usize, // bytes of room for the row that found none
 
-    /// Add one message.
-    fn add(block: *Block, message: []const u8) Refused!void {
-        if (block.rows == block.most_rows) return error.NoRoom;
-        const room = block.data[block.used..block.capacity];
-        const own = 2 + block.prefix_bytes; // where the row's own fields begin
-        var writer = json.Writer{ .room = room, .used = own };
-        var count = std.mem.readInt(u16, message[0..2], .big);
-        if (block.shape) |fields| {
-            if (count != block.shape_fields) return error.Malformed;
-            count = 1;
-            writer.used += 4;
-            try json.write(&writer, fields[0..block.shape_fields], message[2..]);
-            if (writer.used - own - 4 > longest_value) return error.TooLong;
+    /// Add a row as it came.
+    fn add_plain(block: *Block, message: []const u8) Refused!void {
+        var writer = try block.open();
+        writer.put(message[2..]);
+        try block.close(writer, std.mem.readInt(u16, message[0..2], .big));
+    }
+
+    /// Add a row of PostgreSQL's as one JSON value.
+    fn add_object(block: *Block, message: []const u8) Refused!void {
+        const shape = block.shape.?[0..block.shape_fields];
+        if (std.mem.readInt(u16, message[0..2], .big) != shape.len) return error.Malformed;
+        var writer = try block.open();
+        const begin = writer.begin_value();
+        try row_to_json.write(&writer, shape, message[2..]);
+        writer.end_value(begin);
+        try block.close(writer, 1);
+    }
+
+    /// Add a row of MySQL's.
+    fn add_packet(block: *Block, packet: []const u8) (Refused || mysql_rows.Error)!void {
+        const shape = block.shape.?[0..block.shape_fields];
+        var writer = try block.open();
+        if (block.objects) {
+            const begin = writer.begin_value();
+            try mysql_rows.write_object(&writer, shape, packet);
+            writer.end_value(begin);
         } else {
-            writer.put(message[2..]);
+            try mysql_rows.write_fields(&writer, shape, packet);
         }
-        const size = writer.used;
+        try block.close(writer, if (block.objects) 1 else @intCast(shape.len));
+    }
+
+    /// Where the next row's own fields are written.
+    fn open(block: *Block) Refused!fields.Writer {
+        if (block.rows == block.most_rows) return error.NoRoom;
+        return .{ .room = block.data[block.used..block.capacity], .used = 2 + block.prefix_bytes };
+    }
+
+    /// Make a row of what was written.
+    fn close(block: *Block, writer: fields.Writer, count: u16) Refused!void {
+        const room, const size = .{ writer.room, writer.used };
+        const own = 2 + block.prefix_bytes;
+        if (size - own > longest_row) return error.TooLong;
         if (size > room.len) {
             block.needed = size;
             return error.NoRoom;
         }
         std.mem.writeInt(u16, room[0..2], count + block.prefix_fields, .big);
         @memcpy(room[2..own], block.prefix[0..block.prefix_bytes]);
-        if (block.shape != null) std.mem.writeInt(u32, room[own..][0..4], @intCast(size - own - 4), .big);
         const end = size - @min(block.tail, size - own);
         const digest = Digest.hash(0, room[@min(own + block.skip, end)..end]); // shorter: not a row of ours
         block.digests[block.rows] = digest;
@@ -77,7 +105,6 @@ const Block = extern struct {
         block.sum +%= digest;
         block.used += size;
         block.ends[block.rows] = @intCast(block.used);
-        block.longest = @max(block.longest, message.len);
         block.rows += 1;
     }
 };
@@ -115,7 +142,8 @@ export fn drain(block: *Block, connection: *anyopaque, libpq: *const Libpq, enou
 fn settle(block: *Block, libpq: *const Libpq) Refused!void {
     const message = block.waiting orelse return;
     const row = message[block.waiting_from..block.waiting_bytes];
-    if (!is_end(row)) try block.add(row);
+    if (!is_end(row)) try if (block.objects) block.add_object(row) else block.add_plain(row);
+    block.longest = @max(block.longest, row.len);
     release(block, libpq);
 }
 
@@ -147,7 +175,7 @@ export fn take(block: *Block, rows: [*]const u8, bytes: usize) bool {
     var left = rows[0..bytes];
     while (left.len > 0) {
         const size = length_of(left);
-        block.add(left[0..size]) catch return false;
+        block.add_plain(left[0..size]) catch return false;
         left = left[size..];
     }
     return true;
@@ -161,6 +189,18 @@ fn length_of(rows: []const u8) usize {
         at += 4 + @as(usize, @intCast(@max(length, 0)));
     }
     return at;
+}
+
+/// Add rows from packets of MySQL's protocol, up to some `enough` bytes. `at`: where the next packet begins.
+/// `wait`: that is not there yet, or not all of it. `ended`: it is no row, or one that Python must look at.
+export fn take_packets(block: *Block, bytes: [*]const u8, count: usize, at: *usize, enough: usize) Outcome {
+    while (block.used < enough) {
+        const packet = mysql_rows.packet_of(bytes[at.*..count]) orelse return .wait;
+        if (!mysql_rows.is_row(packet)) return .ended;
+        block.add_packet(packet) catch |refused| return if (refused == error.NoRoom) .filled else .ended;
+        at.* += 4 + packet.len;
+    }
+    return .filled;
 }
 
 /// Drop the rows whose digests are among those taken; each of these drops one row, then it is met.

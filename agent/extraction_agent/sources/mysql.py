@@ -1,12 +1,11 @@
 """MariaDB and MySQL as a source: an unbuffered SELECT a chunk, each a moment of its own; nothing is written."""
 
 from collections.abc import Iterator
-from contextlib import closing
 from typing import Any
 
 from extraction_agent import deadlines, errors, sql
 from extraction_agent.model import Chunk, Definition, Format, Plan
-from extraction_agent.sources import encoding, overlap, protocol
+from extraction_agent.sources import encoding, mysql_rows, overlap, protocol
 from extraction_agent.sources import mysql_catalog as catalog
 from extraction_agent.sources import mysql_planner as planner
 from extraction_agent.sources.columns import describe_change
@@ -92,8 +91,10 @@ class Stream:
     def __init__(self, connection: Connection, plan: Plan, chunk: Chunk, block: Block, stop: Stop) -> None:
         self._connection, self._block, self._stop = connection, block, stop
         self._statements = [(select(plan, half, connection.literal), half.window) for half in overlap.halves(chunk)]
+        block.expect(mysql_rows.fields(plan), objects=plan.format is Format.JSON)
         encoder = encoding.as_field if plan.format is Format.TYPED else encoding.as_part
         encoders = {column.name: encoder(column.sent_as) for column in plan.columns}
+        self._columns = len(plan.columns)
         self._encoded = encoding.Rows(f"{connection.where}, {plan.relation}", encoders, plan.format)
         self.rows = 0
 
@@ -103,8 +104,8 @@ class Stream:
             connection.rows(sql.load(PACKAGE, "mysql_moment"))
         for statement, in_window in self._statements:
             self._block.in_window = in_window
-            with closing(connection.stream(statement, self._stop)) as stream:
-                for block in self._block.batches(map(self._encoded.message, stream)):
+            with connection.packets(statement, self._stop) as packets:
+                for block in packets.blocks(self._block, self._columns, self._encoded.message):
                     rows += block.rows
                     yield block
         if several:  # else the connection was closed

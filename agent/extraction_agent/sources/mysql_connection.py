@@ -5,7 +5,7 @@ import re
 import select
 import socket
 import ssl
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -15,6 +15,7 @@ from pymysql.converters import encoders
 from pymysql.cursors import SSCursor
 
 from extraction_agent import deadlines, errors, sql, waits
+from extraction_agent.sources.mysql_rows import Packets
 from extraction_agent.waiting import Socket, Stop
 
 PACKAGE = "extraction_agent.sources.sql"
@@ -171,33 +172,33 @@ class Connection:
             cursor.execute(statement)
             return list(cursor._result.fields or ())  # cursor.description lacks the flags
 
-    def stream(self, statement: str, stop: Stop) -> Generator[tuple[bytes | None, ...], None, None]:
-        """Rows as they come, one in memory. A stop or an error closes the connection."""
+    @contextmanager
+    def packets(self, statement: str, stop: Stop) -> Iterator[Packets]:
+        """What follows the head of a result, as it comes. Who leaves before its end closes the connection."""
         stalled = errors.SourceUnavailable(
             f"{self.where}: not a byte for {deadlines.STALL:g} s; the server or the network is stalled."
         )
         assert self._reader is not None
         self._reader.waits = Socket(self.fileno(), stop, deadlines.STALL, stalled)
         cursor: SSCursor = self._driver.cursor(SSCursor)
-        ended = False
+        packets = Packets(self._driver._rfile)  # type: ignore[attr-defined] # the driver has no public name for it
         try:
             with self.errors():
                 cursor.execute(statement)
-                yield from iter(cursor.fetchone, None)
-            ended = True
+                yield packets
         finally:
             self._reader.waits = None
-            if not ended:
-                self._abandon(cursor)
-            cursor.close()
+            self._let_go(cursor)
+            if not packets.ended:
+                self.close()
 
-    def _abandon(self, cursor: SSCursor) -> None:
-        """Let go of a result in its midst; the driver would read it to its end first."""
+    def _let_go(self, cursor: SSCursor) -> None:
+        """Of a result that the driver would read to its end, although that has been read, or never will be."""
         result = cursor._result  # type: ignore[attr-defined] # no public way leaves the rest unread
         if result is not None:
             result.unbuffered_active = False
         cursor.connection = None  # type: ignore[assignment] # so that closing it reads nothing, as the driver does itself
-        self.close()
+        cursor.close()
 
     def bind(self, query: str, parameters: dict[str, str]) -> str:
         """A query with its %(name)s parameters as literals. Raises UsageError."""

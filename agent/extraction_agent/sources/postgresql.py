@@ -201,7 +201,7 @@ class Session:
         socket = Socket(connection.fileno(), stop, deadlines.STALL, stalled)
         statement = copy_out(plan, chunk).as_bytes(connection)
         if plan.format is Format.JSON:
-            block.make_objects(postgresql_json.fields(plan))
+            block.expect(postgresql_json.fields(plan), objects=True)
         return Rows(self, plan, CopyOut(connection.pgconn, statement, socket, block))
 
     @contextmanager

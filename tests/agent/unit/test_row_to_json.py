@@ -18,13 +18,15 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 def objects(fields: Sequence[tuple[str, Kind]], rows: list[list[Field]]) -> list[bytes]:
     """What is stored of each row, without the chunk's field before it."""
     block = Block((CHUNK,))
-    block.make_objects(fields)
+    block.expect(fields, objects=True)
     found = []
-    for filled in block.batches(map(message, rows)):
+    sent = Server(HEADER, *map(message, rows), TRAILER)
+    for filled in sent.blocks(block):
         stored = [bytes(row).removeprefix(struct.pack(">H", 2) + CHUNK) for row in filled.messages()]
         assert list(filled.digests) == [xxh64_intdigest(row) for row in stored]
         assert all(struct.unpack(">i", row[:4]) == (len(row) - 4,) for row in stored)
         found += [row[4:] for row in stored]
+    assert sent.outcome is Outcome.ENDED
     return found
 
 
@@ -51,11 +53,9 @@ def test_every_place_of_a_byte_that_must_be_escaped() -> None:
 def test_a_row_that_grows_sixfold_passes_between_short_ones() -> None:
     long = b"\x01" * 3_000_000
     block = Block()
-    block.make_objects([("a", Kind.STRING), ("b", Kind.BYTEA)])
+    block.expect([("a", Kind.STRING), ("b", Kind.BYTEA)], objects=True)
     rows: list[list[Field]] = [[b"short", b"\xff"], [long, long], [b"short", b""]]
-    served = Server(HEADER + message(rows[0]), *map(message, rows[1:]), TRAILER)
-    with pytest.MonkeyPatch.context() as patch:
-        got, outcome = served.read(block, patch)
+    got, outcome = Server(HEADER + message(rows[0]), *map(message, rows[1:]), TRAILER).read(block)
     assert outcome is Outcome.ENDED
     first, second, third = (
         b'{"a":"short","b":"\\\\xff"}',
@@ -85,10 +85,10 @@ def test_a_row_that_grows_sixfold_passes_between_short_ones() -> None:
         (Kind.NUMERIC, struct.pack(">HhHHH", 1, 0, 0, 0, 10_000)),  # no digits
     ],
 )
-def test_what_is_not_of_the_kind_asked_for_is_told(kind: Kind, value: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_not_of_the_kind_asked_for_is_told(kind: Kind, value: bytes) -> None:
     block = Block()
-    block.make_objects([("a", kind)])
-    assert Server(HEADER, message([value]), TRAILER).read(block, monkeypatch) == (b"", Outcome.MALFORMED)
+    block.expect([("a", kind)], objects=True)
+    assert Server(HEADER, message([value]), TRAILER).read(block) == (b"", Outcome.MALFORMED)
 
 
 @pytest.mark.parametrize(
@@ -101,14 +101,14 @@ def test_what_is_not_of_the_kind_asked_for_is_told(kind: Kind, value: bytes, mon
         struct.pack(">H", 2),
     ],
 )
-def test_a_row_of_other_fields_is_told(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_of_other_fields_is_told(sent: bytes) -> None:
     block = Block()
-    block.make_objects([("a", Kind.STRING), ("b", Kind.STRING)])
-    assert Server(HEADER, sent, TRAILER).read(block, monkeypatch) == (b"", Outcome.MALFORMED)
+    block.expect([("a", Kind.STRING), ("b", Kind.STRING)], objects=True)
+    assert Server(HEADER, sent, TRAILER).read(block) == (b"", Outcome.MALFORMED)
 
 
-def test_more_json_than_a_value_may_have_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_json_than_a_value_may_have_is_told() -> None:
     block = Block()
-    block.make_objects([("a", Kind.STRING)])
+    block.expect([("a", Kind.STRING)], objects=True)
     sent = message([b"\x01" * 180_000_000])
-    assert Server(HEADER, sent, TRAILER).read(block, monkeypatch) == (b"", Outcome.TOO_LONG)
+    assert Server(HEADER, sent, TRAILER).read(block) == (b"", Outcome.TOO_LONG)

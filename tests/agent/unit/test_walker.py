@@ -107,18 +107,18 @@ def test_each_digest_taken_drops_one_row(before: list[int], now: list[int]) -> N
     assert values == Counter(now) - Counter(before)
 
 
-def test_a_stream_of_libpq(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_of_libpq() -> None:
     long = message([b"z" * 1_000_000])
     rows = [message(row) for row in drawn(3000)]
     sent = [HEADER + rows[0], None, None, *rows[1:], None, None, long, *rows, TRAILER]
-    got, outcome = Server(*sent).read(Block(), monkeypatch)
+    got, outcome = Server(*sent).read(Block())
     assert outcome is Outcome.ENDED
     assert got == b"".join([*rows, long, *rows])
 
 
 @pytest.mark.parametrize("messages", [(HEADER + TRAILER,), (HEADER, TRAILER), (HEADER, None, None, TRAILER), ()])
-def test_a_stream_without_rows(messages: tuple[bytes | None, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Server(*messages).read(Block(), monkeypatch) == (b"", Outcome.ENDED)
+def test_a_stream_without_rows(messages: tuple[bytes | None, ...]) -> None:
+    assert Server(*messages).read(Block()) == (b"", Outcome.ENDED)
 
 
 @pytest.mark.parametrize(
@@ -132,8 +132,8 @@ def test_a_stream_without_rows(messages: tuple[bytes | None, ...], monkeypatch: 
         HEADER + b"\xff\xfe",
     ],
 )
-def test_what_is_no_binary_copy_is_told(first: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Server(first, TRAILER).read(Block((CHUNK,)), monkeypatch) == (b"", Outcome.MALFORMED)
+def test_what_is_no_binary_copy_is_told(first: bytes) -> None:
+    assert Server(first, TRAILER).read(Block((CHUNK,))) == (b"", Outcome.MALFORMED)
 
 
 def test_many_rows_alike_are_sifted_too() -> None:
