@@ -1,4 +1,4 @@
-"""Compiles walker.zig into the library that walker.py loads, beside it, for wheels and editable installs alike."""
+"""Compiles walker.zig and its like into the library that walker.py loads, for wheels and editable installs alike."""
 
 import subprocess
 import sys

@@ -58,11 +58,13 @@ class Server:
             patch.setattr(walker, "_libpq_at", ctypes.addressof(self._table))
             block.begin()
             self.outcome = Outcome.WAIT
-            while self.outcome in {Outcome.FILLED, Outcome.WAIT}:
-                self.outcome = block.drain(cast("PGconn", self))
-                yield block
-                block.clear()
-            block.end()
+            try:
+                while self.outcome in {Outcome.FILLED, Outcome.WAIT}:
+                    self.outcome = block.drain(cast("PGconn", self))
+                    yield block
+                    block.clear()
+            finally:
+                block.end()
         assert not self._lent
 
     def read(self, block: Block) -> tuple[bytes, Outcome]:

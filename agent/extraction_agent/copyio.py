@@ -102,11 +102,7 @@ class CopyOut:
                 else:
                     socket_.readable(low_water=True)
             if outcome is Outcome.MALFORMED:
-                raise psycopg.OperationalError("the server does not answer with PostgreSQL's binary COPY")
-            if outcome is Outcome.TOO_LONG:
-                raise psycopg.errors.ProgramLimitExceeded(
-                    "a row is more than 1 GB as JSON, which PostgreSQL cannot store"
-                )
+                raise psycopg.OperationalError("the server does not answer with PostgreSQL's binary COPY as asked for")
             if block.rows:
                 yield block
         finally:

@@ -178,8 +178,9 @@ fn double(value: []const u8) Error!f64 {
 }
 
 fn single(value: []const u8) Error!f32 {
-    const number: f32 = @floatCast(try double(value));
-    return if (std.math.isFinite(number)) number else error.Unfit;
+    const whole = try double(value);
+    const number: f32 = @floatCast(whole);
+    return if (number == whole) number else error.Unfit; // of a query, say; Python rounds it
 }
 
 /// The fewest digits that read as the same number, where they need no exponent.

@@ -7,12 +7,14 @@ import ctypes
 import json
 import sys
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import IntEnum
 from pathlib import Path
 
 from psycopg import pq
 from psycopg.pq.abc import PGconn
+
+from extraction_agent import errors
 
 BLOCK_BYTES = 64 * 1024  # measured against 16, 256 and 1024 KiB: docs/benchmarks.md
 _ROOM_BYTES = 2 * BLOCK_BYTES
@@ -47,10 +49,20 @@ class Outcome(IntEnum):
 
     FILLED = 0
     WAIT = 1  # nothing more has come yet
-    ENDED = 2  # or here is something that Python must look at
+    ENDED = 2  # all was taken; or what comes is for Python to look at
     FAILED = 3  # the connection's result tells why
     MALFORMED = 4  # not a binary COPY, or not of the fields that were asked for
-    TOO_LONG = 5  # a row makes more JSON than PostgreSQL stores in one value
+    TOO_LONG = 5  # a row has more bytes than PostgreSQL stores
+
+
+class TooLong(errors.SourceError):
+    """A row that no store can take."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A row is longer than 1 GB, as it would be stored, and PostgreSQL stores none like it. Leave its longest "
+            "column out with --exclude."
+        )
 
 
 class _Libpq(ctypes.Structure):
@@ -154,12 +166,16 @@ class Block(ctypes.Structure):
             start = end
 
     def drain(self, connection: PGconn) -> Outcome:
-        """Add what a COPY TO STDOUT has sent, up to some BLOCK_BYTES or one longer row. Never waits."""
+        """Add what a COPY TO STDOUT has sent, up to some BLOCK_BYTES or one longer row. Never waits. Raises TooLong."""
         pointer = connection.pgconn_ptr  # type: ignore[attr-defined] # public in every implementation but the protocol
-        outcome = Outcome(_library.drain(self._at, pointer, _libpq_at, BLOCK_BYTES))
-        while outcome is Outcome.FILLED and not self.rows:
+        return self._filled(lambda: _library.drain(self._at, pointer, _libpq_at, BLOCK_BYTES))
+
+    def _filled(self, fill: Callable[[], int]) -> Outcome:
+        """Make room for a row that finds none although no other is there. Raises TooLong."""
+        while (outcome := Outcome(fill())) is Outcome.FILLED and not self.rows:
             self._make_room(self._needed)
-            outcome = Outcome(_library.drain(self._at, pointer, _libpq_at, BLOCK_BYTES))
+        if outcome is Outcome.TOO_LONG:
+            raise TooLong
         return outcome
 
     def begin(self) -> None:
@@ -194,31 +210,28 @@ class Block(ctypes.Structure):
 
     def _take(self, batch: list[bytes], size: int) -> "Block":
         needed = size + len(batch) * self._prefix_bytes
-        if needed > self._capacity:
+        if len(batch) > 1 and needed > self._capacity:
             self._make_room(needed)
         self.clear()
-        if not _library.take(self._at, b"".join(batch), size):
+        if not self.append(b"".join(batch)):
             raise AssertionError("room was made for these rows")
         return self
+
+    def append(self, messages: bytes) -> bool:
+        """Add rows that a source has encoded itself. False: no room beside those that are there. Raises TooLong."""
+        return self._filled(lambda: _library.take(self._at, messages, len(messages))) is Outcome.ENDED
 
     def take_packets(self, data: bytes, at: int) -> tuple[Outcome, int]:
         """Add rows of MySQL's protocol from there on. Returns why it ends, and where.
 
-        WAIT: the next packet has not all come. ENDED: it is no row, or one to be encoded in Python.
+        FILLED: there are enough. WAIT: the next packet has not all come. ENDED: it is no row, or one to be encoded in
+        Python.
         """
         place = ctypes.c_size_t(at)
-        while True:
-            outcome = Outcome(_library.take_packets(self._at, data, len(data), ctypes.byref(place), BLOCK_BYTES))
-            if outcome is not Outcome.FILLED or self.rows:
-                return outcome, place.value
-            self._make_room(self._needed)
-
-    def append(self, message: bytes) -> bool:
-        """Add a row that a source has encoded itself. False: there is no room for it beside the others."""
-        needed = len(message) + self._prefix_bytes
-        if not self.rows and needed > self._capacity:
-            self._make_room(needed)
-        return bool(_library.take(self._at, message, len(message)))
+        outcome = self._filled(
+            lambda: _library.take_packets(self._at, data, len(data), ctypes.byref(place), BLOCK_BYTES)
+        )
+        return outcome, place.value
 
     def sift(self, taken: "array[int]", met: "array[int]") -> None:
         """Drop the rows whose digests are among those taken, sorted. Each drops one row; met has a byte for each."""
@@ -238,16 +251,16 @@ def sort(digests: "array[int]") -> None:
 
 def _load() -> ctypes.CDLL:
     library = ctypes.CDLL(str(Path(__file__).with_name("libwalker.so")))
+    if not hasattr(library, "layout") or library.layout() != ctypes.sizeof(Block) * 256 + len(Kind):
+        raise ImportError("libwalker.so was compiled from other sources: run make, or install the package again")
     pointer, size = ctypes.c_void_p, ctypes.c_size_t
     library.drain.argtypes, library.drain.restype = (pointer, pointer, pointer, size), ctypes.c_int
-    library.take.argtypes, library.take.restype = (pointer, ctypes.c_char_p, size), ctypes.c_bool
+    library.take.argtypes, library.take.restype = (pointer, ctypes.c_char_p, size), ctypes.c_int
     library.take_packets.argtypes = (pointer, ctypes.c_char_p, size, pointer, size)
     library.take_packets.restype = ctypes.c_int
     library.release.argtypes, library.release.restype = (pointer, pointer), None
     library.sift.argtypes, library.sift.restype = (pointer, pointer, pointer, size), None
     library.sort.argtypes, library.sort.restype = (pointer, size), None
-    if not hasattr(library, "block_bytes") or library.block_bytes() != ctypes.sizeof(Block):
-        raise ImportError("libwalker.so was compiled from another walker.zig: run make, or install the package again")
     return library
 
 

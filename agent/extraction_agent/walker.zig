@@ -1,6 +1,6 @@
-//! The one loop over single rows. It takes rows from libpq or from memory as messages of PostgreSQL's binary COPY, puts
-//! the chunk's own fields before each, makes JSON of it where that is asked for, and digests each: what Python would
-//! spend most of a relay's time on.
+//! The one loop over single rows. It takes rows from libpq or from memory as messages of PostgreSQL's binary COPY, or as
+//! packets of MySQL's protocol, puts the chunk's own fields before each, makes JSON of it where that is asked for, and
+//! digests each: what Python would spend most of a relay's time on.
 
 const std = @import("std");
 const fields = @import("fields.zig");
@@ -170,15 +170,15 @@ export fn release(block: *Block, libpq: *const Libpq) void {
     block.waiting = null;
 }
 
-/// Add rows that lie in memory one after another. Returns false if they do not fit.
-export fn take(block: *Block, rows: [*]const u8, bytes: usize) bool {
+/// Add rows that lie in memory one after another: all, or `filled`, or `too_long`.
+export fn take(block: *Block, rows: [*]const u8, bytes: usize) Outcome {
     var left = rows[0..bytes];
     while (left.len > 0) {
         const size = length_of(left);
-        block.add_plain(left[0..size]) catch return false;
+        block.add_plain(left[0..size]) catch |refused| return outcome(refused);
         left = left[size..];
     }
-    return true;
+    return .ended;
 }
 
 /// Bytes of the first of many rows: a count of fields, then the length of each (-1: NULL) and its value.
@@ -197,7 +197,11 @@ export fn take_packets(block: *Block, bytes: [*]const u8, count: usize, at: *usi
     while (block.used < enough) {
         const packet = mysql_rows.packet_of(bytes[at.*..count]) orelse return .wait;
         if (!mysql_rows.is_row(packet)) return .ended;
-        block.add_packet(packet) catch |refused| return if (refused == error.NoRoom) .filled else .ended;
+        block.add_packet(packet) catch |refused| return switch (refused) {
+            error.NoRoom => .filled,
+            error.TooLong => .too_long,
+            error.Malformed, error.Unfit => .ended,
+        };
         at.* += 4 + packet.len;
     }
     return .filled;
@@ -249,6 +253,6 @@ export fn sort(digests: [*]u64, count: usize) void {
 }
 
 /// What walker.py was written for.
-export fn block_bytes() c_int {
-    return @sizeOf(Block);
+export fn layout() c_int {
+    return @sizeOf(Block) * 256 + std.enums.values(fields.Kind).len;
 }

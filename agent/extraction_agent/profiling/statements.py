@@ -84,7 +84,7 @@ def explain(connection: postgres.Connection, plan: Plan, chunk: Chunk) -> Explai
     else:
         note = "a chunk's query was explained without running it, since it does not read a table"
     try:
-        return Explained(_explain(connection, q.SQL(""), query), note)
+        return Explained(_explain(connection, q.SQL("VERBOSE, "), query), note)  # with the functions it calls
     except psycopg.Error as error:
         return Explained(None, f"a chunk's query could not be explained: {postgres.describe(error)}")
 

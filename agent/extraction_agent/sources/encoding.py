@@ -109,7 +109,7 @@ def _json(value: bytes) -> bytes:
     """A JSON document, checked, because a part of an object must not be able to change the rest of it."""
     written = _checked(value)
     try:
-        json.loads(written, parse_constant=_refuse_constant)
+        json.loads(written, parse_int=str, parse_constant=_refuse_constant)  # int() refuses long ones
     except (ValueError, RecursionError):
         raise Unfit("a text that is not valid JSON") from None
     return value

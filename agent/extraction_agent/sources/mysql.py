@@ -99,6 +99,13 @@ class Stream:
         self.rows = 0
 
     def __iter__(self) -> Iterator[Block]:
+        try:
+            yield from self._blocks()
+        except BaseException:
+            self._connection.close()  # a transaction may be open
+            raise
+
+    def _blocks(self) -> Iterator[Block]:
         rows, connection, several = 0, self._connection, len(self._statements) > 1
         if several:
             connection.rows(sql.load(PACKAGE, "mysql_moment"))
@@ -108,6 +115,6 @@ class Stream:
                 for block in packets.blocks(self._block, self._columns, self._encoded.message):
                     rows += block.rows
                     yield block
-        if several:  # else the connection was closed
+        if several:
             connection.rows("COMMIT")
         self.rows = rows

@@ -13,6 +13,8 @@ from extraction_agent.walker import Block, Kind, Outcome
 Values = tuple[bytes | None, ...]
 
 _READ_BYTES = 256 * 1024
+_HEAD = 4  # bytes before each packet: three of its length, a number
+_SHORTEST_ERROR = 9  # bytes: its number and state
 _LONGEST = 0xFFFFFF  # bytes of a packet; one as long goes on in the next
 _ERROR, _END = 0xFF, 0xFE
 _NULL = 0xFB
@@ -76,7 +78,11 @@ class Packets:
     def _row(self) -> Values | None:
         """The next row, decoded no further; None: the result has ended."""
         packet = self._packet()
+        if not packet:
+            raise _malformed("a packet is empty")
         if packet[0] == _ERROR:
+            if len(packet) < _SHORTEST_ERROR:
+                raise _malformed("an error has no number")
             err.raise_mysql_exception(packet)
         if packet[0] == _END and len(packet) < 9:
             self.ended = True
@@ -84,25 +90,30 @@ class Packets:
         return tuple(_values(packet))
 
     def _packet(self) -> bytes:
+        """The next, with those that continue it."""
         parts: list[bytes] = []
         while not parts or len(parts[-1]) == _LONGEST:
-            length = int.from_bytes(self._take(4)[:3], "little")
+            length = int.from_bytes(self._take(_HEAD)[:3], "little")
             parts.append(self._take(length))
         return b"".join(parts)
 
     def _take(self, count: int) -> bytes:
-        while len(self._data) - self._at < count:
-            self._read_on(count)
+        self._need(count)
         self._at += count
         return self._data[self._at - count : self._at]
 
-    def _read_on(self, least: int = 4) -> None:
-        """Until there are as many bytes, or a whole packet."""
+    def _read_on(self) -> None:
+        """Until the next packet is there."""
+        self._need(_HEAD)
+        self._need(_HEAD + int.from_bytes(self._data[self._at : self._at + 3], "little"))
+
+    def _need(self, count: int) -> None:
+        """Read until so many bytes are there."""
         parts = [self._data[self._at :]]
         have = len(parts[0])
-        if have >= 4:
-            least = max(least, 4 + int.from_bytes(parts[0][:3], "little"))
-        while have < least or len(parts) == 1:
+        if have >= count:
+            return
+        while have < count:
             try:
                 read = self._reader.read1(_READ_BYTES)
             except OSError as error:
@@ -123,6 +134,8 @@ def _values(packet: bytes) -> Iterator[bytes | None]:
         if first == _NULL:
             yield None
             continue
+        if first > max(_LENGTHS):
+            raise _malformed("a value has no length")
         size = _LENGTHS.get(first, 0)
         length = int.from_bytes(packet[at : at + size], "little") if size else first
         at += size

@@ -26,6 +26,7 @@ from extraction_agent.walker import Block
 _OLDEST = 140000
 _LOST_SNAPSHOT = ("42704", "22023", "58P01", "55000")  # SET TRANSACTION SNAPSHOT of one that is gone
 _GROWN_BYTES = 8 * 1024 * 1024
+_IN_TRANSACTION = (pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR)
 _CHANGED = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InvalidSchemaName)
 
 
@@ -208,7 +209,8 @@ class Session:
     def reading(self, plan: Plan) -> Iterator[None]:
         """A transaction in which the relation cannot be rewritten; its snapshot, if not shared, is taken after that.
 
-        COPY takes its snapshot before its lock: one that waits for a rewrite would then find the table empty.
+        COPY takes its snapshot before its lock: one that waits for a rewrite would then find the table empty. And the
+        loop over rows takes their bytes for those of the planned types.
         """
         connection = self._connection
         with self._source._errors():
@@ -223,11 +225,12 @@ class Session:
                             "had locked it, as its holder has gone: the snapshot does not show its rows."
                         )
                     self._locked = True
+                    self.check_schema(plan)
                 yield
                 if not self._shared:
                     connection.execute("COMMIT")
-            except psycopg.Error as error:
-                if not self._shared and connection.pgconn.transaction_status == pq.TransactionStatus.INERROR:
+            except (psycopg.Error, errors.SchemaChanged) as error:
+                if not self._shared and connection.pgconn.transaction_status in _IN_TRANSACTION:
                     connection.rollback()
                 if isinstance(error, _CHANGED):
                     raise self._changed(postgres.describe(error)) from error

@@ -35,9 +35,9 @@ def expression(column: Column) -> q.Composable:
     """What to select for the column."""
     name, kind = q.Identifier(column.name), _kind(column)
     if kind is Kind.NUMBER:
-        return q.SQL("{}::text").format(name)
+        return q.SQL("{}::pg_catalog.text").format(name)
     if kind is None:
-        return q.SQL("to_json({})").format(name)
+        return q.SQL("pg_catalog.to_json({})").format(name)
     return name
 
 

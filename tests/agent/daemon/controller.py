@@ -134,7 +134,7 @@ _CAST: LiteralString = "CREATE CAST (toil AS json) WITH FUNCTION toil(toil)"
 
 
 class Mill:
-    """A table whose every tenth row makes the source's server work: row_to_json casts it, and the cast sleeps."""
+    """A table whose every tenth row makes the source's server work: to_json casts it, and the cast sleeps."""
 
     def __init__(self, source: Database, rows: int) -> None:
         self._source = source

@@ -14,7 +14,7 @@ from support import Database
 
 ROWS = 10_000
 CHUNK_ROWS = 2_000
-# row_to_json turns the column to JSON by the cast, and the cast waits for the lock that the gate holds.
+# The source turns the column to JSON by the cast, and the cast waits for the lock that the gate holds.
 _PASS: LiteralString = """
 CREATE FUNCTION pass(gate) RETURNS json LANGUAGE plpgsql SET lock_timeout = 0 AS
 $$ BEGIN PERFORM pg_advisory_xact_lock_shared(4711); RETURN to_json('passed'::text); END $$

@@ -8,7 +8,7 @@ from psycopg import sql as q
 from agent.faults.harness import OURS, Bench, Kind, execute, rows, until
 
 _KEY = 4711
-# row_to_json turns the column to JSON by the cast, and the cast waits for the lock that the gate holds.
+# The source turns the column to JSON by the cast, and the cast waits for the lock that the gate holds.
 _CAST: LiteralString = """
 CREATE TYPE gate AS ENUM ('here');
 CREATE FUNCTION pass(gate) RETURNS json LANGUAGE plpgsql SET lock_timeout = 0 AS

@@ -11,7 +11,7 @@ from extraction_agent import deadlines
 from support import Database
 
 # Row 3,500, in the fourth of five chunks, makes its reader's backend fail with a state of one's choice, through the
-# cast that row_to_json takes.
+# cast that to_json takes.
 
 
 def _trap(source: Database, state: str) -> None:

@@ -109,6 +109,36 @@ def test_types_of_extensions(source: Database, store: Database, format_: Format)
     assert assert_same(source, store, q.Identifier("extended"), columns, number, format_) == 52
 
 
+@FORMATS
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_a_source_of_another_encoding(source: Database, store: Database, format_: Format, encoding: str) -> None:
+    name = f"encoded_{encoding.lower()}_{format_}"
+    made = q.SQL("CREATE DATABASE {} ENCODING {} TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
+    with psycopg.connect(source.url, autocommit=True) as connection:
+        connection.execute(made.format(q.Identifier(name), q.Literal(encoding)))
+    other = Database(source.url.rpartition("/")[0] + f"/{name}?client_encoding=UTF8")
+    other.run(
+        'CREATE TABLE text_of (id int PRIMARY KEY, "n\u00e4me ""x""" text, fixed varchar(4), many text[])',
+        "INSERT INTO text_of SELECT n, chr(n % 96 + 32) || '\u00e9\u00df\"\\', '\u00e9', '{\u00fc}'"
+        " FROM generate_series(1, 200) AS n",
+    )
+    number = extract(other.url, store, Definition(table="text_of", format=format_, chunk_rows=50))
+    columns = ["id", 'n\u00e4me "x"', "fixed", "many"]
+    assert assert_same(other, store, q.Identifier("text_of"), columns, number, format_) == 200
+
+
+def test_functions_of_the_same_name_are_not_called(source: Database, store: Database) -> None:
+    source.run(
+        "CREATE TYPE mood AS ENUM ('ok')",
+        "CREATE FUNCTION to_json(mood) RETURNS text LANGUAGE sql AS $$ SELECT 'no JSON' $$",
+        "CREATE TABLE felt (id int PRIMARY KEY, mood mood, exact float8)",
+        "INSERT INTO felt VALUES (1, 'ok', 0.1)",
+    )
+    assert source.value("SELECT to_json(mood) FROM felt") == "no JSON"
+    number = extract(source.url, store, Definition(table="felt"))
+    assert assert_same(source, store, q.Identifier("felt"), ["id", "mood", "exact"], number, Format.JSON) == 1
+
+
 def test_json_keeps_what_jsonb_cannot_hold(source: Database, store: Database) -> None:
     source.run(
         "CREATE TABLE document (id int PRIMARY KEY, body json)",
