@@ -14,12 +14,14 @@ from dlt.destinations import postgres  # type: ignore[import-not-found]  # insta
 from dlt.sources.sql_database import sql_table  # type: ignore[import-not-found]  # installed for the peers only
 
 source_url, target_url = (url.replace("postgres@", "postgres:any@") for url in sys.argv[1:])  # it insists on a password
+kind, rest = source_url.split("://", 1)
+driver = {"postgresql": "postgresql+psycopg2", "mysql": "mysql+pymysql"}[kind]
 with tempfile.TemporaryDirectory() as folder:
     pipeline = dlt.pipeline(
         "bench", destination=postgres(target_url), dataset_name="bench", pipelines_dir=folder, progress=None
     )
     rows = sql_table(
-        source_url.replace("://", "+psycopg2://", 1),
+        f"{driver}://{rest}",
         table="item",
         backend="connectorx",
         reflection_level="full_with_precision",
