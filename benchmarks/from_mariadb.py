@@ -96,7 +96,7 @@ def once(contestant: Contestant, shop: MariaDB, store: embedded.Server, folder: 
     words = {"source": shop.url, "target": target, "folder": folder}
     used = usage.run([[part.format(**words) for part in contestant.command]])
     with psycopg.connect(target) as connection:
-        arrived = connection.execute(_SUMS_THERE.format(relation=contestant.arrived)).fetchone()  # type: ignore[call-overload] # constants of this file
+        arrived = connection.execute(_SUMS_THERE.format(relation=contestant.arrived)).fetchone()
     if arrived != shop.rows(_SUMS)[0]:
         raise RuntimeError(f"{contestant.name}: {arrived} arrived instead of {shop.rows(_SUMS)[0]}")
     return used

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from benchmarks.mariadb_server import MariaDB
 
 from extraction_agent.jobs import Agent
 from extraction_agent.model import Definition
@@ -22,7 +23,6 @@ from extraction_agent.protect.threads import Threads
 from extraction_agent.sources import open_source
 from extraction_agent.store.store import Store
 from extraction_agent.waiting import Stop
-from mariadb import MariaDB
 from support import Database
 
 PATIENCE = 30.0

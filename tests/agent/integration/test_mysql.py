@@ -7,13 +7,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from benchmarks.mariadb_server import MariaDB
 
 from extraction_agent import errors
 from extraction_agent.model import Consistency, Definition, Format
 from extraction_agent.sources import open_source
 from extraction_agent.sources.mysql_connection import Address, Connection
 from extraction_agent.sources.protocol import Planned
-from mariadb import MariaDB
 from support import Database, extract
 
 TYPES = """

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from benchmarks.mariadb_server import MariaDB
 
 from extraction_agent import errors
 from extraction_agent.model import Chunk, Consistency, Definition
@@ -13,7 +14,6 @@ from extraction_agent.sources import open_source
 from extraction_agent.sources.protocol import Session
 from extraction_agent.waiting import Stop
 from extraction_agent.walker import Block
-from mariadb import MariaDB
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import json
 from contextlib import closing
 
 import pytest
+from benchmarks.mariadb_server import MariaDB
 
 from extraction_agent import errors
 from extraction_agent.model import Definition
@@ -11,7 +12,6 @@ from extraction_agent.sources import open_source, overlap
 from extraction_agent.sources.protocol import Planned
 from extraction_agent.waiting import Stop
 from extraction_agent.walker import Block
-from mariadb import MariaDB
 from support import ids_read
 
 TIMED = "CREATE TABLE item (id INT PRIMARY KEY, at DATETIME(6) NULL)"
