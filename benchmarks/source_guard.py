@@ -3,9 +3,11 @@
 .venv/bin/python -m benchmarks.source_guard [--rounds 5] [--rows 2500000] [--script tpcb-like|select-only]
     [--source-on memory|disk] [--together]
 
-A source is a machine of its own, which shares neither cores nor disk with the store and with us. Here one of the two
-servers has its files in memory, and the store and the agent run in the scheduler's idle class: on what the source and
-pgbench leave. Needs root, for the server to come back from that class. --together: all of them share all.
+A source is a machine of its own, which shares neither cores nor disk with the store and with us. Here it has half of
+the cores for itself, and one of the two servers has its files in memory. The other cores are those of pgbench's
+clients; on what they leave the store and the agent run, in the scheduler's idle class, and without its sharing by
+sessions (autogroup), which would give a session of idle ones as much as any other. Needs root, for both. --together:
+all of them share all.
 --source-on disk: pgbench's transactions wait for their WAL, as they do in production; memory: for cores only.
 
 Every round, one after the other: the extraction alone; pgbench before, beside and after an extraction with the guard;
@@ -22,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -37,6 +39,7 @@ CLIENTS = 8
 SETTLE = 3.0  # s that pgbench runs before anything is measured
 ALONE = 6.0  # s of pgbench alone, before an extraction and after it
 CHUNK_ROWS = 50_000
+_AUTOGROUP = Path("/proc/sys/kernel/sched_autogroup_enabled")
 
 _TABLE = """
 CREATE TABLE moved AS
@@ -72,7 +75,7 @@ class Place:
         return subprocess.Popen(
             [self.source.bin / "pgbench", *address, *arguments, "postgres"],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=self.folder,
-            start_new_session=True,  # the scheduler shares the cores among sessions: clients are elsewhere
+            start_new_session=True,  # with --together the scheduler shares the cores among sessions
         )  # fmt: skip
 
     def capacity(self, seconds: int) -> float:
@@ -188,9 +191,18 @@ class Extraction:
 def place(rows: int, script: str, *, on_disk: bool, together: bool, scale: int = 10) -> Iterator[Place]:
     """on_disk: the source's files; the store's are elsewhere then, unless all is together."""
     settings = {"shared_buffers": "'256MB'", "max_wal_size": "'8GB'", "checkpoint_timeout": "'30min'"}
-    with embedded.folder() as folder, embedded.folder() if together else memory() as fast, ExitStack() as running:
+    cores = sorted(os.sched_getaffinity(0))
+    ours, its = (cores, cores) if together else (cores[: len(cores) // 2], cores[len(cores) // 2 :])
+    with (
+        embedded.folder() as folder,
+        embedded.folder() if together else memory() as fast,
+        nullcontext() if together else no_autogroup(),
+        ExitStack() as running,
+    ):
         of_source, of_store = (folder, fast) if on_disk else (fast, folder)
+        os.sched_setaffinity(0, its)
         source = running.enter_context(embedded.Server(of_source / "source", {**settings, "shared_buffers": "'1GB'"}))
+        os.sched_setaffinity(0, ours)
         with elsewhere(not together):
             store = running.enter_context(embedded.Server(of_store / "store", settings))
         made = Place(source, store, folder, rows, script, together)
@@ -211,6 +223,19 @@ def elsewhere(wanted: bool) -> Iterator[None]:
         yield
     finally:
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
+@contextmanager
+def no_autogroup() -> Iterator[None]:
+    """The scheduler's classes hold between sessions, too."""
+    before = _AUTOGROUP.read_text(encoding="ascii") if _AUTOGROUP.exists() else None
+    if before is not None:
+        _AUTOGROUP.write_text("0", encoding="ascii")
+    try:
+        yield
+    finally:
+        if before is not None:
+            _AUTOGROUP.write_text(before, encoding="ascii")
 
 
 @contextmanager
