@@ -124,33 +124,29 @@ const Groups = struct {
 // Dates and times
 
 fn put_date(writer: *Writer, days: i32) void {
+    if (infinity(days)) |word| return writer.quoted(word);
+    const date = Date.of(days);
     writer.byte('"');
-    if (days == std.math.maxInt(i32)) {
-        writer.put("infinity");
-    } else if (days == std.math.minInt(i32)) {
-        writer.put("-infinity");
-    } else {
-        const date = Date.of(days);
-        date.put(writer);
-        date.put_era(writer);
-    }
+    date.put(writer);
+    date.put_era(writer);
     writer.byte('"');
 }
 
 fn put_timestamp(writer: *Writer, microseconds: i64, zone: []const u8) void {
+    if (infinity(microseconds)) |word| return writer.quoted(word);
+    const date = Date.of(@divFloor(microseconds, 86_400_000_000));
     writer.byte('"');
-    if (microseconds == std.math.maxInt(i64)) {
-        writer.put("infinity");
-    } else if (microseconds == std.math.minInt(i64)) {
-        writer.put("-infinity");
-    } else {
-        const date = Date.of(@divFloor(microseconds, 86_400_000_000));
-        date.put(writer);
-        put_time(writer, @intCast(@mod(microseconds, 86_400_000_000)));
-        writer.put(zone);
-        date.put_era(writer);
-    }
+    date.put(writer);
+    put_time(writer, @intCast(@mod(microseconds, 86_400_000_000)));
+    writer.put(zone);
+    date.put_era(writer);
     writer.byte('"');
+}
+
+/// The word for a value that stands for no day. Null: it stands for one.
+fn infinity(value: anytype) ?[]const u8 {
+    const Int = @TypeOf(value);
+    return if (value == std.math.maxInt(Int)) "infinity" else if (value == std.math.minInt(Int)) "-infinity" else null;
 }
 
 fn put_time(writer: *Writer, microseconds: u64) void {
