@@ -5,11 +5,10 @@
 For docs/explanation/source-guard.md: how little a source with two cores can bear, whoever reads. Three readers, each at
 several speeds, beside pgbench at half of what it can do: one whose COPY, and with it its snapshot, stands all the time;
 one whose COPYs end after 0.2 s; and one where the server rests itself (pg_sleep in the statement), so that no buffer
-between the two makes bursts of it. The place is the one of `source_guard`: the reader runs on what others leave.
+between the two makes bursts of it. The place is the one of `source_guard`, the reader in that of the agent.
 """
 
 import argparse
-import os
 import random
 import threading
 import time
@@ -63,7 +62,6 @@ class Reader(threading.Thread):
         self.rows = 0
 
     def run(self) -> None:
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
         rest = q.SQL(_REST).format(often=q.Literal(1 / self._way.burst)) if self._way.burst else q.SQL("")
         low = random.randrange(_ROWS)
         with psycopg.connect(self._url, autocommit=True) as connection:

@@ -3,11 +3,11 @@
 .venv/bin/python -m benchmarks.source_guard [--rounds 5] [--rows 2500000] [--script tpcb-like|select-only]
     [--source-on memory|disk] [--together]
 
-A source is a machine of its own, which shares neither cores nor disk with the store and with us. Here it has half of
-the cores for itself, and one of the two servers has its files in memory. The other cores are those of pgbench's
-clients; on what they leave the store and the agent run, in the scheduler's idle class, and without its sharing by
-sessions (autogroup), which would give a session of idle ones as much as any other. Needs root, for both. --together:
-all of them share all.
+A source is a machine of its own, which shares neither cores nor disk with the store and with us. Here half of the cores
+are its and pgbench's, the other half the store's and ours, and one of the two servers has its files in memory. They
+talk as hosts do: packets of 1,500 bytes, congestion control as Debian has it (cubic), in a network of this process's
+own. Within its half nothing is shared by sessions (autogroup), which would split it between pgbench and the server.
+Needs root, for all that. --together: all of them share all cores and the disk.
 --source-on disk: pgbench's transactions wait for their WAL, as they do in production; memory: for cores only.
 
 Every round, one after the other: the extraction alone; pgbench before, beside and after an extraction with the guard;
@@ -15,6 +15,7 @@ the same without it; and an extraction with it from whose midst pgbench is stopp
 """
 
 import argparse
+import ctypes
 import json
 import os
 import signal
@@ -40,6 +41,8 @@ SETTLE = 3.0  # s that pgbench runs before anything is measured
 ALONE = 6.0  # s of pgbench alone, before an extraction and after it
 CHUNK_ROWS = 50_000
 _AUTOGROUP = Path("/proc/sys/kernel/sched_autogroup_enabled")
+_CONGESTION_CONTROL = Path("/proc/sys/net/ipv4/tcp_congestion_control")
+_CLONE_NEWNET = 0x40000000  # of unshare(2)
 
 _TABLE = """
 CREATE TABLE moved AS
@@ -58,7 +61,7 @@ class Place:
     folder: Path
     rows: int
     script: str
-    together: bool  # the store and the agent share cores and disk with the source
+    cores: list[int]  # its, and pgbench's
     rate: float = 0.0
 
     def prepare(self, scale: int) -> None:
@@ -72,11 +75,12 @@ class Place:
 
     def _pgbench(self, *arguments: str) -> "subprocess.Popen[str]":
         address = ["-h", "127.0.0.1", "-p", str(self.source.port), "-U", "postgres"]
-        return subprocess.Popen(
-            [self.source.bin / "pgbench", *address, *arguments, "postgres"],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=self.folder,
-            start_new_session=True,  # with --together the scheduler shares the cores among sessions
-        )  # fmt: skip
+        with on(self.cores):
+            return subprocess.Popen(
+                [self.source.bin / "pgbench", *address, *arguments, "postgres"],
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=self.folder,
+                start_new_session=True,  # with --together the scheduler shares the cores among sessions
+            )  # fmt: skip
 
     def capacity(self, seconds: int) -> float:
         """Transactions per second that pgbench reaches unlimited."""
@@ -155,13 +159,11 @@ class Extraction:
         url = place.store.url(self._name)
         subprocess.run([EXTRACTCTL, "store", "init", "--store", url], check=True, capture_output=True)
         self.begun = time.time()
-        with elsewhere(not place.together):
-            self._process = subprocess.Popen(
-                [EXTRACTCTL, "extract", place.source.url(), "--table", "moved", "--store", url, "--format", format_,
-                 "--profile", str(profile_file), "--json"],
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-            )  # fmt: skip
-
+        self._process = subprocess.Popen(
+            [EXTRACTCTL, "extract", place.source.url(), "--table", "moved", "--store", url, "--format", format_,
+             "--profile", str(profile_file), "--json"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        )  # fmt: skip
         self.running.add(self._process)
 
     def wait(self) -> float:
@@ -192,7 +194,9 @@ def place(rows: int, script: str, *, on_disk: bool, together: bool, scale: int =
     """on_disk: the source's files; the store's are elsewhere then, unless all is together."""
     settings = {"shared_buffers": "'256MB'", "max_wal_size": "'8GB'", "checkpoint_timeout": "'30min'"}
     cores = sorted(os.sched_getaffinity(0))
-    ours, its = (cores, cores) if together else (cores[: len(cores) // 2], cores[len(cores) // 2 :])
+    its, ours = (cores, cores) if together else (cores[: len(cores) // 2], cores[len(cores) // 2 :])
+    if not together:
+        own_network()
     with (
         embedded.folder() as folder,
         embedded.folder() if together else memory() as fast,
@@ -200,12 +204,12 @@ def place(rows: int, script: str, *, on_disk: bool, together: bool, scale: int =
         ExitStack() as running,
     ):
         of_source, of_store = (folder, fast) if on_disk else (fast, folder)
-        os.sched_setaffinity(0, its)
-        source = running.enter_context(embedded.Server(of_source / "source", {**settings, "shared_buffers": "'1GB'"}))
+        with on(its):
+            bigger = {**settings, "shared_buffers": "'1GB'"}
+            source = running.enter_context(embedded.Server(of_source / "source", bigger))
         os.sched_setaffinity(0, ours)
-        with elsewhere(not together):
-            store = running.enter_context(embedded.Server(of_store / "store", settings))
-        made = Place(source, store, folder, rows, script, together)
+        store = running.enter_context(embedded.Server(of_store / "store", settings))
+        made = Place(source, store, folder, rows, script, its)
         made.prepare(scale)
         try:
             yield made
@@ -215,14 +219,28 @@ def place(rows: int, script: str, *, on_disk: bool, together: bool, scale: int =
 
 
 @contextmanager
-def elsewhere(wanted: bool) -> Iterator[None]:
-    """What is started inside runs on time that nothing else wants."""
-    if wanted:
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+def on(cores: list[int]) -> Iterator[None]:
+    """What is started inside runs on these."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
     try:
         yield
     finally:
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        os.sched_setaffinity(0, before)
+
+
+def own_network() -> None:
+    """A network that only this process and its children are in."""
+    with _CONGESTION_CONTROL.open("r+", encoding="ascii") as of_host:  # a new network takes over the host's
+        before = of_host.read()
+        try:
+            _CONGESTION_CONTROL.write_text("cubic", encoding="ascii")
+            if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNET):
+                raise OSError(ctypes.get_errno(), "this benchmark needs root, for a network of its own")
+        finally:
+            of_host.seek(0)
+            of_host.write(before)
+    subprocess.run(["ip", "link", "set", "lo", "up", "mtu", "1500"], check=True)
 
 
 @contextmanager

@@ -4,8 +4,6 @@
 wait is a poll(), and everything happens once per block.
 """
 
-import os
-import socket
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -13,6 +11,7 @@ import psycopg
 from psycopg import pq
 from psycopg.pq.abc import PGconn, PGresult
 
+from extraction_agent.sockets import set_low_water
 from extraction_agent.waiting import Socket
 from extraction_agent.walker import Block, Outcome
 
@@ -74,24 +73,22 @@ def finish(connection: PGconn, socket_: Socket) -> int:
     return moved
 
 
-def set_low_water(connection: PGconn, size: int) -> None:
-    """Let poll() sleep until `size` bytes have come: fewer wake-ups for the same bytes."""
-    with socket.socket(fileno=os.dup(connection.socket)) as duplicate:  # closes the duplicate only
-        duplicate.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
-
-
 class CopyOut:
     """Rows of a `COPY … TO STDOUT (FORMAT binary)`."""
 
-    def __init__(self, connection: PGconn, statement: bytes, socket_: Socket, block: Block) -> None:
+    def __init__(
+        self, connection: PGconn, statement: bytes, socket_: Socket, block: Block, *, narrow: bool = False
+    ) -> None:
+        """narrow: the connection is, and never holds as much as one would wait for."""
         self._connection, self._statement, self._socket, self._block = connection, statement, socket_, block
+        self._low_water = 1 if narrow else _LOW_WATER
         self.rows = 0  # as the server counted them; known at the end
 
     def __iter__(self) -> Iterator[Block]:
         """Yield the block each time it has been filled."""
         connection, socket_, block = self._connection, self._socket, self._block
         start(connection, self._statement, pq.ExecStatus.COPY_OUT, socket_)
-        set_low_water(connection, _LOW_WATER)
+        set_low_water(connection.socket, self._low_water)
         block.begin()
         try:
             while (outcome := block.drain(connection)) in {Outcome.FILLED, Outcome.WAIT}:
@@ -100,14 +97,14 @@ class CopyOut:
                     yield block
                     block.clear()
                 else:
-                    socket_.readable(low_water=True)
+                    socket_.readable(low_water=self._low_water > 1)
             if outcome is Outcome.MALFORMED:
                 raise psycopg.OperationalError("the server does not answer with PostgreSQL's binary COPY as asked for")
             if block.rows:
                 yield block
         finally:
             block.end()
-        set_low_water(connection, 1)
+        set_low_water(connection.socket, 1)
         self.rows = finish(connection, socket_)
 
 

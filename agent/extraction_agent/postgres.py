@@ -11,6 +11,7 @@ from psycopg.abc import PQGen, PQGenConn
 from psycopg.conninfo import conninfo_to_dict
 
 from extraction_agent import deadlines, errors, waiting, waits
+from extraction_agent.sockets import Arrivals
 
 RV = TypeVar("RV")
 
@@ -37,9 +38,12 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
 
     deadline: float | None = deadlines.STATEMENT
     peer = waits.Wait.STORE  # whom it leads to
+    arrivals: Arrivals | None = None  # where its answers are timed
 
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
         limit = timeout or self.deadline
+        if self.arrivals is not None:
+            gen = self.arrivals.noting(gen)
         begun = time.monotonic()
         try:
             with waits.waiting_for(self.peer):

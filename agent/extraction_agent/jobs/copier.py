@@ -96,7 +96,7 @@ class Copier:
             return self._copy_at(extraction, chunk_no, pace)
 
     def _copy_at(self, extraction: Extraction, chunk_no: int, pace: Pace | None) -> bool:
-        lane = self._lanes.take(extraction)
+        lane = self._lanes.take(extraction, narrow=pace is not None and pace.spares)
         try:
             ended = self._copy_by(lane, extraction, chunk_no, pace)
         except BaseException:

@@ -11,7 +11,7 @@ from extraction_agent.observe import metrics
 from extraction_agent.sources.protocol import Session, Source
 from extraction_agent.store.store import Extraction, Store
 
-Key = tuple[int, str | None]  # extraction, snapshot
+Key = tuple[int, str | None, bool]  # extraction, snapshot, narrow
 
 _STORE = "lanes-store"  # the label of the lanes' connections to the store; those to sources bear their kind's
 
@@ -81,9 +81,12 @@ class Lanes:
             _tell_sizes(_of_sources(source.kind), self._width)
             return self._sources.setdefault(extraction.id, source)
 
-    def take(self, extraction: Extraction) -> Lane:
-        """An idle lane of this extraction and snapshot, or a new one. Raises NotReached, SnapshotLost, StoreError."""
-        key = (extraction.id, extraction.snapshot)
+    def take(self, extraction: Extraction, *, narrow: bool = False) -> Lane:
+        """An idle lane of this extraction and snapshot, or a new one. Raises NotReached, SnapshotLost, StoreError.
+
+        narrow: one with a narrow connection to the source, which stays so; others of the extraction are closed.
+        """
+        key = (extraction.id, extraction.snapshot, narrow)
         with self._lock:
             closing = self._remove(lambda idle: idle.key[0] == key[0] and idle.key != key)
             lane = next((idle for idle in reversed(self._idle) if idle.key == key), None)
@@ -94,7 +97,7 @@ class Lanes:
             lane.count(active=1, idle=-1)
             return lane
         source = self.source(extraction)
-        session = self._session(source, extraction)
+        session = self._session(source, extraction, narrow)
         try:
             lane = Lane(key, source.kind, session, self._open_store())
         except BaseException:
@@ -103,7 +106,7 @@ class Lanes:
         lane.count(active=1)
         return lane
 
-    def _session(self, source: Source, extraction: Extraction) -> Session:
+    def _session(self, source: Source, extraction: Extraction, narrow: bool) -> Session:
         try:
             with self._breaker(source):
                 session = source.session(extraction.snapshot)
@@ -113,6 +116,8 @@ class Lanes:
             raise self._not_reached(extraction.id, error) from error
         with self._lock:
             self._unreached.pop(extraction.id, None)
+        if narrow:
+            session.narrow()
         return session
 
     def _not_reached(self, extraction_id: int, error: errors.SourceError) -> NotReached:

@@ -143,6 +143,11 @@ class Guard:
         share = self._law.share / max(self._in_flight, 1)
         return min(share / (1 - self._pauses), self._settings.max_share_of_time)
 
+    @property
+    def spares(self) -> bool:
+        """Whether relays rest for the sake of others at work there."""
+        return self._seen and not self._blind and self._law.share < self._most
+
     def stats(self) -> Stats:
         most = self._settings.max_share_of_time
         return Stats(
@@ -249,9 +254,7 @@ class Guard:
             yield self._touch(probe)
 
     def _touch(self, probe: Probe) -> float:
-        begun = time.perf_counter()
-        probe.touch()
-        self._round_trip = seconds = time.perf_counter() - begun
+        self._round_trip = seconds = probe.touch()
         metrics.GUARD_ROUND_TRIP.labels(self._label).set(seconds)
         return seconds
 

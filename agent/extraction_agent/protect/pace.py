@@ -27,9 +27,9 @@ class Share(Protocol):
 class Pace:
     """Of one relay, in one thread."""
 
-    def __init__(self, stop: Stop, *by: Share) -> None:
-        """by: the slowest of these sets the pace."""
-        self._by = by
+    def __init__(self, stop: Stop, *by: Share, spares: bool = False) -> None:
+        """by: the slowest of these sets the pace. spares: the source has others to serve, in small bursts."""
+        self._by, self.spares = by, spares
         self._stop = stop
         self._poll = select.poll()
         self._poll.register(stop.fileno(), select.POLLIN)

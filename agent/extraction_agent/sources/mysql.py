@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from extraction_agent import deadlines, errors, sql
+from extraction_agent import deadlines, errors, sockets, sql
 from extraction_agent.model import Chunk, Definition, Format, Plan
 from extraction_agent.sources import encoding, mysql_rows, overlap, protocol
 from extraction_agent.sources import mysql_catalog as catalog
@@ -63,6 +63,9 @@ class Session:
 
     def stream(self, plan: Plan, chunk: Chunk, block: Block, stop: Stop) -> "Stream":
         return Stream(self._connection, plan, chunk, block, stop)
+
+    def narrow(self) -> None:
+        sockets.narrow(self._connection.fileno())
 
     def check_schema(self, plan: Plan) -> None:
         """Raise SchemaChanged if a planned column is gone or of another type."""

@@ -6,7 +6,7 @@ import select
 import socket
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -15,6 +15,7 @@ from pymysql.converters import encoders
 from pymysql.cursors import SSCursor
 
 from extraction_agent import deadlines, errors, sql, waits
+from extraction_agent.sockets import Arrivals
 from extraction_agent.sources.mysql_rows import Packets
 from extraction_agent.waiting import Socket, Stop
 
@@ -89,6 +90,7 @@ class _Reader(io.RawIOBase):
         self._ready = select.poll()
         self._ready.register(sock, select.POLLIN)
         self.waits: Socket | None = None
+        self.arrivals: Arrivals | None = None
 
     def readable(self) -> bool:
         return True
@@ -99,6 +101,9 @@ class _Reader(io.RawIOBase):
             waits.readable()
             while not self._ready.poll(0):
                 waits.readable()
+        if self.arrivals is not None:
+            self._ready.poll(None if (longest := sock.gettimeout()) is None else longest * 1000)
+            self.arrivals.came()
         size = sock.recv_into(buffer)
         if waits is not None:
             waits.moved()
@@ -154,6 +159,18 @@ class Connection:
         with self.errors(), waits.waiting_for(waits.Wait.SOURCE), self._driver.cursor() as cursor:
             cursor.execute(statement, parameters)
             return list(cursor.fetchall())
+
+    def time(self, statement: str) -> float:
+        """Seconds until the answer came, by the kernel's clock. Raises SourceError, SourceUnavailable."""
+        assert self._reader is not None
+        with closing(Arrivals(self.fileno())) as arrivals:
+            self._reader.arrivals = arrivals
+            arrivals.sent()
+            try:
+                self.rows(statement)
+            finally:
+                self._reader.arrivals = None
+            return arrivals.seconds
 
     def texts(self, statement: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """The same, decoded."""

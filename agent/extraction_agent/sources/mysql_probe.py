@@ -14,8 +14,8 @@ class Probe:
         self._connection = Connection(address, max(1.0, deadlines.PROBE))
         self._sees_others = self._connection.texts(_MAY) != [("0",)]
 
-    def touch(self) -> None:
-        self._connection.rows(sql.load(PACKAGE, "mysql_touch"))
+    def touch(self) -> float:
+        return self._connection.time(sql.load(PACKAGE, "mysql_touch"))
 
     def look(self) -> Condition:
         if not self._sees_others:

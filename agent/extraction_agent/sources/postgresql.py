@@ -9,7 +9,7 @@ import psycopg
 from psycopg import pq
 from psycopg import sql as q
 
-from extraction_agent import deadlines, errors, postgres, sql, waits
+from extraction_agent import deadlines, errors, postgres, sockets, sql, waits
 from extraction_agent.copyio import CopyOut
 from extraction_agent.model import Chunk, Consistency, Definition, Format, Plan
 from extraction_agent.sources import postgresql_catalog as catalog
@@ -191,7 +191,7 @@ class Session:
     def __init__(self, source: Source, connection: postgres.Connection, shared: bool) -> None:
         self._source, self._connection = source, connection
         self._shared = shared  # in the transaction of a snapshot, which lasts as long as the session
-        self._locked = False
+        self._locked = self._narrow = False
         self.grown = False  # by a row so long that the memory of its connection is worth giving back
 
     def stream(self, plan: Plan, chunk: Chunk, block: Block, stop: Stop) -> "Rows":
@@ -203,7 +203,11 @@ class Session:
         statement = copy_out(plan, chunk).as_bytes(connection)
         if plan.format is Format.JSON:
             block.expect(postgresql_json.fields(plan), objects=True)
-        return Rows(self, plan, CopyOut(connection.pgconn, statement, socket, block))
+        return Rows(self, plan, CopyOut(connection.pgconn, statement, socket, block, narrow=self._narrow))
+
+    def narrow(self) -> None:
+        sockets.narrow(self._connection.fileno())
+        self._narrow = True
 
     @contextmanager
     def reading(self, plan: Plan) -> Iterator[None]:

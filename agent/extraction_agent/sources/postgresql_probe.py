@@ -3,6 +3,7 @@
 import psycopg
 
 from extraction_agent import deadlines, postgres, sql
+from extraction_agent.sockets import Arrivals
 from extraction_agent.sources.protocol import Condition
 
 _PACKAGE = "extraction_agent.sources.sql"
@@ -24,13 +25,15 @@ class Probe:
                 self._connection.deadline = deadlines.PROBE
                 self._connection.execute(sql.load(_PACKAGE, "postgresql_probe_session"))
                 self._connection.prepare_threshold = 0  # each statement, from its first run on
+                self._connection.arrivals = self._arrivals = Arrivals(self._connection.fileno())
             except psycopg.Error:
                 self._connection.close()
                 raise
 
-    def touch(self) -> None:
+    def touch(self) -> float:
         with postgres.translated(self._side, self._where):
             self._connection.execute(self._touch)
+        return self._arrivals.seconds
 
     def look(self) -> Condition:
         with postgres.translated(self._side, self._where):
@@ -39,4 +42,5 @@ class Probe:
         return Condition(*row)
 
     def close(self) -> None:
+        self._arrivals.close()
         self._connection.pgconn.finish()

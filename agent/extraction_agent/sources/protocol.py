@@ -33,6 +33,10 @@ class Session(Protocol):
         """
         ...
 
+    def narrow(self) -> None:
+        """Keep few rows on their way from now on, so that a server whose stream is paced works in small bursts."""
+        ...
+
     def check_schema(self, plan: Plan) -> None:
         """Raise SchemaChanged if the relation no longer has the planned columns."""
         ...
@@ -84,8 +88,8 @@ class Condition:
 class Probe(Protocol):
     """One connection by which the source guard feels what others feel. Every wait is a short one."""
 
-    def touch(self) -> None:
-        """A cheap statement, there and back. Raises SourceUnavailable when late."""
+    def touch(self) -> float:
+        """A cheap statement, there and back. Returns its seconds. Raises SourceUnavailable when late."""
         ...
 
     def look(self) -> Condition:

@@ -115,6 +115,9 @@ class Session:
     def stream(self, plan: Plan, chunk: Chunk, block: Block, stop: Stop) -> "Stream":
         return Stream(self._source, self._connection, plan, chunk, block, stop)
 
+    def narrow(self) -> None:
+        """Nothing is on its way from a file."""
+
     def check_schema(self, plan: Plan) -> None:
         """Raise SchemaChanged if a planned column is gone or of another type."""
         with self._source.errors():
