@@ -23,6 +23,7 @@ _GROWTH, _FALL = 1.06, 0.5  # of one step at most, while others are at work: slo
 _ALONE = 1.6  # a step's growth while nobody else is at work: from the least to the most in some 4 s
 _RELIEF = 0.5  # a step's fall while the database is in distress
 _DOUBT = 0.7  # standard errors of what a share costs that are added to it: noise must not be taken for room
+_LATELY = 3  # steps whose median counts: a checkpoint of the source, or a stutter of ours, ends with its step
 _OUTLIER = 4  # times the median without us: what is longer counts as this long
 
 FLOOR = 0.05  # of one chunk: never quite nothing, or a chunk in flight would hold its snapshot for ever
@@ -96,20 +97,23 @@ class Rise:
     def __init__(self, steps: int = 8) -> None:
         """steps: whose round trips without us are kept; a pause is too short for many."""
         self._without = deque[list[float]](maxlen=steps)
+        self._lately = deque[float](maxlen=_LATELY)
 
     def of(self, without: Iterable[float], beside: Iterable[float]) -> float | None:
-        """Of one step. None: too few round trips."""
+        """Of the last steps, up to and with this one. None: too few round trips."""
         self._without.append(list(without))
         base = [seconds for step in self._without for seconds in step]
         now = list(beside)
         if len(base) < 5 or len(now) < 5:
             return None
         longest = _OUTLIER * statistics.median(base)
-        return _mean(now, longest) / _mean(base, longest) - 1
+        self._lately.append(_mean(now, longest) / _mean(base, longest) - 1)
+        return statistics.median(self._lately)
 
     def forget(self) -> None:
         """What was measured no longer holds."""
         self._without.clear()
+        self._lately.clear()
 
 
 def _mean(samples: list[float], longest: float) -> float:
