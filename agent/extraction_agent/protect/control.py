@@ -22,7 +22,7 @@ _KEPT = 0.94  # of what was learned, from one step to the next: half of it is so
 _GROWTH, _FALL = 1.06, 0.5  # of one step at most, while others are at work: slow up, for errors that hurt are worse
 _ALONE = 1.6  # a step's growth while nobody else is at work: from the least to the most in some 4 s
 _RELIEF = 0.5  # a step's fall while the database is in distress
-_DOUBT = 0.7  # standard errors of what a share costs that are added to it: noise must not be taken for room
+_DOUBT = 0.9  # standard errors of what a share costs that are added to it: noise must not be taken for room
 _LATELY = 3  # steps whose median counts: a checkpoint of the source, or a stutter of ours, ends with its step
 _OUTLIER = 4  # times the median without us: what is longer counts as this long
 

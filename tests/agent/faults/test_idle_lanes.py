@@ -57,6 +57,24 @@ def test_dead_lanes_at_rest_cost_one_failure(source: Database, store: Database, 
     assert store.value("SELECT count(*) FROM extraction_data") == ROWS
 
 
+def test_a_source_that_is_spared_gets_narrow_lanes_and_the_wide_ones_are_closed(
+    source: Database, store: Database, extraction: int
+) -> None:
+    opened = open_source(source.url)
+    with closing(Control(store.url, "test")) as control, Store(store.url) as look:
+        known = look.extraction(extraction)
+        lanes = Lanes(lambda _: opened, control.open, 2)
+        lanes.give_back(wide := lanes.take(known))
+        assert lanes.take(known) is wide
+        lanes.give_back(wide)
+        narrow = lanes.take(known, narrow=True)
+        assert not wide.session.usable, "its buffers stay as large as they have become"
+        lanes.give_back(narrow)
+        assert lanes.take(known, narrow=True) is narrow
+        lanes.give_back(narrow)
+        lanes.forget()
+
+
 def _restart(database: Database, sessions: int) -> None:
     """What it does to those who are there."""
     until(lambda: database.value(f"SELECT count(*) {OURS}") == sessions)  # one closed just before may take a while

@@ -66,9 +66,11 @@ def test_alone_it_gives_all_beside_others_little_and_then_all_again(source: Data
         stop = Stop()
         with guards.copying(open_source(source.url), stop):
             until(lambda: guard.limit == 4 and guard.share() == 1.0)
+            assert not guard.spares
             with others_at_work(source):
                 until(lambda: guard.limit == 1)
                 assert guard.share() < 1.0
+                assert guard.spares, "in small bursts"
                 paused = 0
                 deadline = time.monotonic() + PATIENCE
                 while paused < 3:  # it stops the relays now and then
@@ -88,6 +90,16 @@ def test_its_own_sessions_are_not_others(source: Database) -> None:
         connection.execute("SET application_name = 'shop'")
         seen = probe.look()
         assert (seen.at_work, seen.active) == (1, 0)
+    probe.close()
+
+
+def test_a_touch_is_timed_at_the_kernel(source: Database) -> None:
+    probe = open_source(source.url).probe()
+    assert probe is not None
+    begun = time.perf_counter()
+    felt = [probe.touch() for _ in range(20)]
+    assert min(felt) > 0
+    assert sum(felt) < time.perf_counter() - begun
     probe.close()
 
 
@@ -156,7 +168,8 @@ def test_mariadb_tells_who_is_at_work(mariadb: MariaDB) -> None:
     source = open_source(mariadb.url)
     probe = source.probe()
     assert probe is not None
-    probe.touch()
+    assert 0.001 < probe.touch() < 1, "its statement has some work in it"
+    assert 0.001 < probe.touch() < 1, "a second time, too"
     seen = probe.look()
     assert seen.at_work is None or seen.at_work >= 0
     probe.close()
