@@ -1,13 +1,14 @@
 """What a source feels of an extraction, with the guard and without: pgbench at half of what it can do, beside it.
 
-.venv/bin/python -m benchmarks.source_guard [--rounds 5] [--rows 2500000] [--script tpcb-like|select-only]
-    [--source-on memory|disk] [--together]
+.venv/bin/python -m benchmarks.source_guard [--rounds 5] [--rows 3000000] [--script tpcb-like|select-only]
+    [--source-on memory|disk] [--together] [--guard tolerated_rise=0.3 max_share_of_time=0.2 ...]
 
 A source is a machine of its own, which shares neither cores nor disk with the store and with us. Here half of the cores
 are its and pgbench's, the other half the store's and ours, and one of the two servers has its files in memory. They
 talk as hosts do: packets of 1,500 bytes, congestion control as Debian has it (cubic), in a network of this process's
 own. Within its half nothing is shared by sessions (autogroup), which would split it between pgbench and the server.
 Needs root, for all that. --together: all of them share all cores and the disk.
+--guard: other settings than the profile's. A share as it is, without a law: a tolerated_rise of 10.
 --source-on disk: pgbench's transactions wait for their WAL, as they do in production; memory: for cores only.
 
 Every round, one after the other: the extraction alone; pgbench before, beside and after an extraction with the guard;
@@ -279,12 +280,12 @@ class Round:
     load: float  # of the machine, the mean of the last minute
 
 
-def measure(place: Place, *, guarded: bool) -> tuple[float, float, float]:
+def measure(place: Place, *, guarded: bool, **guard: object) -> tuple[float, float, float]:
     """p95 before and after an extraction, p95 beside it, and its rows per second."""
     with place.load() as load:
         begun = time.time()
         time.sleep(ALONE)
-        extraction = Extraction(place, profile(place.folder, guarded=guarded))
+        extraction = Extraction(place, profile(place.folder, guarded=guarded, **guard))
         speed = extraction.wait()
         time.sleep(SETTLE)  # what waits in pgbench for its turn
         after = time.time()
@@ -304,7 +305,7 @@ def free_speed(place: Place) -> float:
     return speed
 
 
-def back_to_full(place: Place, free: float, *, of_free: float = 0.8, window: float = 2.0) -> float:
+def back_to_full(place: Place, free: float, *, of_free: float = 0.8, window: float = 1.0) -> float:
     """Seconds from pgbench's end until the window begins in which the extraction moves at full speed."""
     with place.load() as load:
         extraction = Extraction(place, profile(place.folder, guarded=True))
@@ -327,9 +328,9 @@ def back_to_full(place: Place, free: float, *, of_free: float = 0.8, window: flo
     return max(back, 0.0)
 
 
-def one_round(place: Place) -> Round:
+def one_round(place: Place, guard: dict[str, str]) -> Round:
     free = free_speed(place)
-    alone, guarded, guarded_speed = measure(place, guarded=True)
+    alone, guarded, guarded_speed = measure(place, guarded=True, **guard)
     alone_too, unguarded, unguarded_speed = measure(place, guarded=False)
     back = back_to_full(place, free)
     load = os.getloadavg()[0]
@@ -367,9 +368,10 @@ def table(rounds: list[Round], place: Place, capacity: float) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--rows", type=int, default=2_500_000)
+    parser.add_argument("--rows", type=int, default=3_000_000)
     parser.add_argument("--script", choices=("tpcb-like", "select-only"), default="tpcb-like")
     parser.add_argument("--source-on", choices=("memory", "disk"), default="memory", help="where its files are")
+    parser.add_argument("--guard", nargs="+", default=[], metavar="SETTING=VALUE", help="of the profile's source_guard")
     parser.add_argument("--together", action="store_true", help="source, store and agent share all cores and the disk")
     parser.add_argument("--json", action="store_true", help="every round's figures instead of the table")
     options = parser.parse_args()
@@ -379,7 +381,7 @@ def main() -> None:
         made.rate = capacity / 2
         rounds = []
         for _ in range(options.rounds):
-            rounds.append(one_round(made))
+            rounds.append(one_round(made, dict(setting.split("=") for setting in options.guard)))
             print(rounds[-1], file=sys.stderr, flush=True)
         print(json.dumps([asdict(one) for one in rounds]) if options.json else table(rounds, made, capacity))
 

@@ -145,8 +145,8 @@ class Guard:
 
     @property
     def spares(self) -> bool:
-        """Whether relays rest for the sake of others at work there."""
-        return self._seen and not self._blind and self._law.share < self._most
+        """Whether relays rest while others are at work there."""
+        return self._seen and not self._blind and self._law.share < self._chunks
 
     def stats(self) -> Stats:
         most = self._settings.max_share_of_time

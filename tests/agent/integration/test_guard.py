@@ -168,8 +168,10 @@ def test_mariadb_tells_who_is_at_work(mariadb: MariaDB) -> None:
     source = open_source(mariadb.url)
     probe = source.probe()
     assert probe is not None
-    assert 0.001 < probe.touch() < 1, "its statement has some work in it"
-    assert 0.001 < probe.touch() < 1, "a second time, too"
+    begun = time.perf_counter()
+    felt = [probe.touch() for _ in range(20)]
+    assert min(felt) > 0
+    assert sum(felt) < time.perf_counter() - begun
     seen = probe.look()
     assert seen.at_work is None or seen.at_work >= 0
     probe.close()
