@@ -375,6 +375,7 @@ def main() -> None:
     parser.add_argument("--together", action="store_true", help="source, store and agent share all cores and the disk")
     parser.add_argument("--json", action="store_true", help="every round's figures instead of the table")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # or what was set on this host would stay
     on_disk = options.source_on == "disk"
     with place(options.rows, options.script, on_disk=on_disk, together=options.together) as made:
         capacity = made.capacity(8)

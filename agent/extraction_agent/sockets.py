@@ -5,18 +5,19 @@ import socket
 import struct
 import time
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from psycopg.waiting import Ready
 
 _NARROW_BYTES = 16 * 1024  # that a narrow connection keeps on its way at least
 _NARROW_RATE = 32_000_000  # bytes per second that it still brings over a long way
-_RTT = struct.Struct("68x I")  # of struct tcp_info, in µs
-_INFO_BYTES = 104
+_LONGEST_BYTES = 200_000  # of a buffer that one may ask for (net.core.rmem_max); what is longer than that stays wide
+_LEAST_RTT = struct.Struct("148x I")  # of struct tcp_info, in µs
 _TIMESTAMPNS = 35  # SO_TIMESTAMPNS of socket(7), which Python does not name
 _TIMESPEC = struct.Struct("q q")
 _ANCILLARY_BYTES = 64
+_SHORTEST = 1e-6  # s, of an answer, whatever a clock does that is being set
 
 Y = TypeVar("Y")
 R = TypeVar("R")
@@ -39,13 +40,14 @@ def narrow(fd: int) -> None:
 
     A server works ahead until the buffers between us are full, and goes on when a third of its own is empty. Of a wide
     connection that is a megabyte and milliseconds of a core, in which everybody else waits, however slowly we read.
+    One that cannot be narrowed stays wide: a local one, whose buffer is the sender's, or one over a way of 6 ms.
     """
-    with _of(fd) as connection:
-        if connection.family == socket.AF_UNIX:  # whose buffer is the sender's
-            return
-        (micros,) = _RTT.unpack_from(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_BYTES))
+    with suppress(OSError, struct.error), _of(fd) as connection:
+        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LEAST_RTT.size)
+        (micros,) = _LEAST_RTT.unpack(info)
         size = max(_NARROW_BYTES, int(_NARROW_RATE * micros / 1e6))
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+        if size <= _LONGEST_BYTES:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
 
 
 class Arrivals:
@@ -53,7 +55,8 @@ class Arrivals:
 
     def __init__(self, fd: int) -> None:
         self._connection = socket.socket(fileno=os.dup(fd))
-        self._connection.setsockopt(socket.SOL_SOCKET, _TIMESTAMPNS, 1)
+        with suppress(OSError):
+            self._connection.setsockopt(socket.SOL_SOCKET, _TIMESTAMPNS, 1)
         self._sent = self._came = time.time()
 
     def sent(self) -> None:
@@ -75,7 +78,7 @@ class Arrivals:
     @property
     def seconds(self) -> float:
         """From the last question to the bytes that came last."""
-        return max(self._came - self._sent, 0.0)
+        return max(self._came - self._sent, _SHORTEST)
 
     def noting(self, generator: Generator[Y, Ready | int, R]) -> Generator[Y, Ready | int, R]:
         """A driver's waiting generator, noted as a question and its answer."""

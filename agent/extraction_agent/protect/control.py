@@ -47,6 +47,7 @@ class Law:
         self.most, self.tolerated_rise = most, tolerated_rise
         self.share = min(self._begin, most)
         self._known = self._alone = False
+        self._lately = deque[float](maxlen=_LATELY)  # rises by share
         # Sums over the steps, forgotten little by little: of share², share × rise, rise², and of the steps themselves.
         self._shares = self._products = self._rises = self._steps = 0.0
 
@@ -76,6 +77,8 @@ class Law:
         return BEGIN * self._bold
 
     def _learn(self, rise: float) -> None:
+        self._lately.append(rise / self.share)
+        rise = statistics.median(self._lately) * self.share
         self._shares = _KEPT * self._shares + self.share**2
         self._products = _KEPT * self._products + self.share * rise
         self._rises = _KEPT * self._rises + rise**2
@@ -97,23 +100,20 @@ class Rise:
     def __init__(self, steps: int = 8) -> None:
         """steps: whose round trips without us are kept; a pause is too short for many."""
         self._without = deque[list[float]](maxlen=steps)
-        self._lately = deque[float](maxlen=_LATELY)
 
     def of(self, without: Iterable[float], beside: Iterable[float]) -> float | None:
-        """Of the last steps, up to and with this one. None: too few round trips."""
+        """Of one step. None: too few round trips."""
         self._without.append(list(without))
         base = [seconds for step in self._without for seconds in step]
         now = list(beside)
         if len(base) < 5 or len(now) < 5:
             return None
         longest = _OUTLIER * statistics.median(base)
-        self._lately.append(_mean(now, longest) / _mean(base, longest) - 1)
-        return statistics.median(self._lately)
+        return _mean(now, longest) / _mean(base, longest) - 1
 
     def forget(self) -> None:
         """What was measured no longer holds."""
         self._without.clear()
-        self._lately.clear()
 
 
 def _mean(samples: list[float], longest: float) -> float:

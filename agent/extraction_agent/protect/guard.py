@@ -33,6 +33,7 @@ _WAITERS = 1  # chunks that wait at the door for one that is about to end
 _PATIENCE = 0.3  # s that one waits before it goes back to the queue: it keeps a place from chunks of other sources
 _REFUSED = 10.0  # s until the next try of a probe that was refused, not merely late
 _LET_GO = 2.0  # s; a thread that is about to connect to a server that is away may be left behind
+_SPARED = 10.0  # s after which a connection may be wide again: another kind is a new one
 _SPARE = 2  # connections besides those of chunks: the probe's, and one that plans or holds a snapshot
 
 
@@ -69,6 +70,7 @@ class Guard:
         self._uncompared = 0  # steps since the last of them
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
+        self._spared_until = 0.0  # of time.monotonic()
         self._blind = False  # nothing to feel there
         self._seen = False  # others at work, at the last look
         self._round_trip: float | None = None
@@ -145,8 +147,8 @@ class Guard:
 
     @property
     def spares(self) -> bool:
-        """Whether relays rest while others are at work there."""
-        return self._seen and not self._blind and self._law.share < self._chunks
+        """Whether relays rest while others are at work there, or did a moment ago."""
+        return time.monotonic() < self._spared_until
 
     def stats(self) -> Stats:
         most = self._settings.max_share_of_time
@@ -220,6 +222,8 @@ class Guard:
             self._uncompared = 0
             self._pauses = _PAUSE / STEP
             rise = self._compare(probe, end)
+            if rise is not None and rise > self._settings.tolerated_rise:
+                self._uncompared = _SELDOM  # the next step tells whether it was one
         else:
             self._pauses = 0.0
             self._rise.forget()
@@ -260,6 +264,8 @@ class Guard:
 
     def _step(self, felt: Felt) -> None:
         self._law.step(felt)
+        if felt.others and self._law.share < self._chunks:
+            self._spared_until = time.monotonic() + _SPARED
         metrics.GUARD_LIMIT.labels(self._label).set(self.limit)
         log.debug("guard of %s: %s, share %.2f, in flight %s", self.name, felt, self._law.share, self._in_flight)
 

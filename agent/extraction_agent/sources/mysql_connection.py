@@ -97,12 +97,15 @@ class _Reader(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         waits, sock = self.waits, self._sock
-        if waits is not None and not (isinstance(sock, ssl.SSLSocket) and sock.pending()):
+        pending = isinstance(sock, ssl.SSLSocket) and sock.pending()
+        if waits is not None and not pending:
             waits.readable()
             while not self._ready.poll(0):
                 waits.readable()
-        if self.arrivals is not None:
-            self._ready.poll(None if (longest := sock.gettimeout()) is None else longest * 1000)
+        if self.arrivals is not None and not pending:
+            longest = sock.gettimeout()
+            if not self._ready.poll(None if longest is None else longest * 1000):
+                raise TimeoutError("timed out")
             self.arrivals.came()
         size = sock.recv_into(buffer)
         if waits is not None:
@@ -162,7 +165,8 @@ class Connection:
 
     def time(self, statement: str) -> float:
         """Seconds until the answer came, by the kernel's clock. Raises SourceError, SourceUnavailable."""
-        assert self._reader is not None
+        if self._reader is None or not self.open:
+            raise errors.SourceUnavailable(f"{self.where}: the connection was closed.")
         with closing(Arrivals(self.fileno())) as arrivals:
             self._reader.arrivals = arrivals
             arrivals.sent()

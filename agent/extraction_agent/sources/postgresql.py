@@ -206,7 +206,8 @@ class Session:
         return Rows(self, plan, CopyOut(connection.pgconn, statement, socket, block, narrow=self._narrow))
 
     def narrow(self) -> None:
-        sockets.narrow(self._connection.fileno())
+        with self._source._errors():
+            sockets.narrow(self._connection.fileno())
         self._narrow = True
 
     @contextmanager

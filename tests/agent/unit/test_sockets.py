@@ -61,6 +61,7 @@ def test_a_local_connection_stays_as_it_is() -> None:
 def test_an_answer_counts_from_when_it_came_not_from_when_it_is_read(pair: Pair) -> None:
     its, ours = pair
     arrivals = sockets.Arrivals(ours.fileno())
+    time.sleep(0.1)  # the kernel begins to keep the time a moment after it was asked to
     arrivals.sent()
     its.send(b"here")
     time.sleep(0.3)  # the thread that would read waits for a core
