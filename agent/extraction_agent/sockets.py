@@ -13,7 +13,9 @@ from psycopg.waiting import Ready
 _NARROW_BYTES = 16 * 1024  # that a narrow connection keeps on its way at least
 _NARROW_RATE = 32_000_000  # bytes per second that it still brings over a long way
 _LONGEST_BYTES = 200_000  # of a buffer that one may ask for (net.core.rmem_max); what is longer than that stays wide
-_LEAST_RTT = struct.Struct("148x I")  # of struct tcp_info, in µs
+_INFO = struct.Struct(
+    "84x I 60x I"
+)  # of struct tcp_info: the longest segment we take, the least way there and back in µs
 _TIMESTAMPNS = 35  # SO_TIMESTAMPNS of socket(7), which Python does not name
 _TIMESPEC = struct.Struct("q q")
 _ANCILLARY_BYTES = 64
@@ -43,9 +45,9 @@ def narrow(fd: int) -> None:
     One that cannot be narrowed stays wide: a local one, whose buffer is the sender's, or one over a way of 6 ms.
     """
     with suppress(OSError, struct.error), _of(fd) as connection:
-        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LEAST_RTT.size)
-        (micros,) = _LEAST_RTT.unpack(info)
-        size = max(_NARROW_BYTES, int(_NARROW_RATE * micros / 1e6))
+        segment, micros = _INFO.unpack(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size))
+        # Less than two segments, and the sender waits for a timer between one and the next.
+        size = max(_NARROW_BYTES, 2 * segment, int(_NARROW_RATE * micros / 1e6))
         if size <= _LONGEST_BYTES:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
 
