@@ -13,9 +13,7 @@ from psycopg.waiting import Ready
 _NARROW_BYTES = 16 * 1024  # that a narrow connection keeps on its way at least
 _NARROW_RATE = 32_000_000  # bytes per second that it still brings over a long way
 _LONGEST_BYTES = 200_000  # of a buffer that one may ask for (net.core.rmem_max); what is longer than that stays wide
-_INFO = struct.Struct(
-    "84x I 60x I"
-)  # of struct tcp_info: the longest segment we take, the least way there and back in µs
+_INFO = struct.Struct("84x I 60x I")  # of struct tcp_info: the longest segment we take; the least round trip, µs
 _TIMESTAMPNS = 35  # SO_TIMESTAMPNS of socket(7), which Python does not name
 _TIMESPEC = struct.Struct("q q")
 _ANCILLARY_BYTES = 64
@@ -56,8 +54,9 @@ class Arrivals:
     """How long answers take by the kernel's clock: not until a thread of a busy host gets to look at them."""
 
     def __init__(self, fd: int) -> None:
-        self._connection = socket.socket(fileno=os.dup(fd))
-        with suppress(OSError):
+        self._connection: socket.socket | None = None
+        with suppress(OSError):  # no descriptor is left: then our clock counts
+            self._connection = socket.socket(fileno=os.dup(fd))
             self._connection.setsockopt(socket.SOL_SOCKET, _TIMESTAMPNS, 1)
         self._sent = self._came = time.time()
 
@@ -68,6 +67,8 @@ class Arrivals:
     def came(self) -> None:
         """Bytes lie there, not yet read."""
         self._came = time.time()  # of a local socket, which keeps no time
+        if self._connection is None:
+            return
         try:
             _, ancillary, _, _ = self._connection.recvmsg(1, _ANCILLARY_BYTES, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except OSError:  # read by now, or broken: who reads will tell
@@ -97,4 +98,5 @@ class Arrivals:
             return result
 
     def close(self) -> None:
-        self._connection.close()
+        if self._connection is not None:
+            self._connection.close()

@@ -26,7 +26,7 @@ class Probe:
                 self._connection.execute(sql.load(_PACKAGE, "postgresql_probe_session"))
                 self._connection.prepare_threshold = 0  # each statement, from its first run on
                 self._connection.arrivals = self._arrivals = Arrivals(self._connection.fileno())
-            except (psycopg.Error, OSError):
+            except psycopg.Error:
                 self._connection.close()
                 raise
 

@@ -7,6 +7,7 @@ from typing import LiteralString
 import pytest
 
 from agent.faults.harness import until
+from extraction_agent import sockets
 from extraction_agent.jobs.control import Control
 from extraction_agent.jobs.copier import MOST_FAILURES, Copier
 from extraction_agent.jobs.keeper import Keeper
@@ -58,8 +59,10 @@ def test_dead_lanes_at_rest_cost_one_failure(source: Database, store: Database, 
 
 
 def test_a_source_that_is_spared_gets_narrow_lanes_and_the_wide_ones_are_closed(
-    source: Database, store: Database, extraction: int
+    source: Database, store: Database, extraction: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    narrowed: list[int] = []
+    monkeypatch.setattr(sockets, "narrow", narrowed.append)
     opened = open_source(source.url)
     with closing(Control(store.url, "test")) as control, Store(store.url) as look:
         known = look.extraction(extraction)
@@ -67,10 +70,12 @@ def test_a_source_that_is_spared_gets_narrow_lanes_and_the_wide_ones_are_closed(
         lanes.give_back(wide := lanes.take(known))
         assert lanes.take(known) is wide
         lanes.give_back(wide)
+        assert not narrowed
         narrow = lanes.take(known, narrow=True)
         assert not wide.session.usable, "its buffers stay as large as they have become"
         lanes.give_back(narrow)
         assert lanes.take(known, narrow=True) is narrow
+        assert len(narrowed) == 1
         lanes.give_back(narrow)
         lanes.forget()
 

@@ -98,7 +98,7 @@ def test_a_touch_is_timed_at_the_kernel(source: Database) -> None:
     assert probe is not None
     begun = time.perf_counter()
     felt = [probe.touch() for _ in range(20)]
-    assert min(felt) > 0
+    assert min(felt) > 0.00003, "what its statement works alone"
     assert sum(felt) < time.perf_counter() - begun
     probe.close()
 
@@ -170,7 +170,7 @@ def test_mariadb_tells_who_is_at_work(mariadb: MariaDB) -> None:
     assert probe is not None
     begun = time.perf_counter()
     felt = [probe.touch() for _ in range(20)]
-    assert min(felt) > 0
+    assert min(felt) > 0.00003, "what its statement works alone"
     assert sum(felt) < time.perf_counter() - begun
     seen = probe.look()
     assert seen.at_work is None or seen.at_work >= 0
