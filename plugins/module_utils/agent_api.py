@@ -108,6 +108,7 @@ class Agent:
 def _detail(error: urllib.error.HTTPError) -> str:
     """What a problem's answer says."""
     try:
-        return str(json.loads(error.read().decode())["detail"])
+        with error:
+            return str(json.loads(error.read().decode())["detail"])
     except (OSError, ValueError, KeyError, TypeError):
         return f"status {error.code}."

@@ -141,8 +141,8 @@ class Served:
             sent.setdefault("Content-Type", "application/json")
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)) as connection:
             connection.request(method, path, content, sent)
-            answer = connection.getresponse()
-            return Response(answer.status, dict(answer.getheaders()), answer.read().decode())
+            with connection.getresponse() as answer:
+                return Response(answer.status, dict(answer.getheaders()), answer.read().decode())
 
 
 def begin(served: Served, config_id: int, key: str = "key-1", token: str = "") -> Response:

@@ -352,9 +352,9 @@ def test_what_is_no_http(served: Served, lines: list[str]) -> None:
     for sent in (b"\x16\x03\x01\x02\x00", b"GET / HTTP/9.9\r\n\r\n", b"GET / HTTP/1.1\r\nX: geheim\x00\r\n\r\n"):
         with closing(socket.create_connection(("127.0.0.1", served.port), PATIENCE)) as connection:
             connection.sendall(sent + b"\r\n\r\n")
-            answer = http.client.HTTPResponse(connection)
-            answer.begin()
-            told = Response(answer.status, dict(answer.getheaders()), answer.read().decode())
+            with http.client.HTTPResponse(connection) as answer:
+                answer.begin()
+                told = Response(answer.status, dict(answer.getheaders()), answer.read().decode())
             assert told.status == 400
             assert told.detail.startswith("This is no HTTP request: ")
             assert connection.recv(1) == b"", "and the connection ends"

@@ -81,9 +81,9 @@ class Client(threading.Thread):
                     begun, status = time.monotonic(), 0
                     try:
                         connection.request("GET", path, headers=self._headers)
-                        answer = connection.getresponse()
-                        answer.read()
-                        status = answer.status
+                        with connection.getresponse() as answer:
+                            answer.read()
+                            status = answer.status
                     except (OSError, http.client.HTTPException):
                         connection.close()
                     self.asked.append(Asked(path, begun, time.monotonic() - begun, status))

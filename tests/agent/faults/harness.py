@@ -105,8 +105,14 @@ def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str
 
 
 def begin(*arguments: str) -> "subprocess.Popen[str]":
-    """Start `extractctl`."""
-    return subprocess.Popen([EXTRACTCTL, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    """Start `extractctl`, which tells where its threads are when it is aborted."""
+    return subprocess.Popen(
+        [EXTRACTCTL, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONFAULTHANDLER": "1"},
+    )
 
 
 def rows(url: str, query: LiteralString | q.SQL | q.Composed, *parameters: Any) -> list[tuple[Any, ...]]:

@@ -29,6 +29,10 @@ CREATE TABLE slow AS
 ALTER TABLE slow ADD PRIMARY KEY (id);
 ANALYZE slow
 """
+SESSIONS: LiteralString = (
+    "SELECT application_name, state, wait_event, clock_timestamp() - query_start, left(query, 100) "
+    "FROM pg_stat_activity WHERE datname = current_database()"
+)
 SUMS: LiteralString = "count(*), count(DISTINCT id), sum(hashtextextended(concat_ws('|', id, payload), 0))"
 
 
@@ -95,9 +99,24 @@ class Shared:
         )
 
     def ends_well(self, agent: "subprocess.Popen[str]", seconds: float = 60.0) -> None:
-        _, told = agent.communicate(timeout=seconds)
+        try:
+            _, told = agent.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            agent.send_signal(signal.SIGABRT)
+            raise AssertionError(f"{self.state()}\n{agent.communicate()[1]}") from None
         assert agent.returncode == 0, told
         assert "Traceback" not in told
+
+    def state(self) -> str:
+        """For whoever reads of a failure: what is not done, in whose hands, and who works on it."""
+        found = {
+            "chunks": self.ask("SELECT chunk_no, state, attempt, agent FROM extraction_chunks WHERE state <> 'done'"),
+            "jobs": self.ask("SELECT status, worker_id, queueing_lock, scheduled_at FROM procrastinate_jobs"),
+            "workers": self.ask("SELECT id, now() - last_heartbeat FROM procrastinate_workers"),
+            "store": self.ask(SESSIONS),
+            "source": rows(self.bench.source.url("slow"), SESSIONS),
+        }
+        return "\n".join(f"{what}: {told}" for what, told in found.items())
 
     def assert_exact(self) -> None:
         there = rows(self.bench.source.url("slow"), f"SELECT {SUMS} FROM slow")

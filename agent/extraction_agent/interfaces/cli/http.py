@@ -105,9 +105,9 @@ class Http:
             with _within(connection.sock, seconds) as cut:
                 try:
                     connection.request(method, target, body, dict(headers))
-                    response = connection.getresponse()
-                    media_type = response.headers.get_content_type()
-                    text = response.read().decode() if media_type in {_JSON, _PROBLEM} else ""
+                    with connection.getresponse() as response:
+                        media_type = response.headers.get_content_type()
+                        text = response.read().decode() if media_type in {_JSON, _PROBLEM} else ""
                     complete = not cut.is_set()
                 except (OSError, http.client.HTTPException, UnicodeDecodeError):
                     complete = False
@@ -174,8 +174,8 @@ def scrape(url: str, ca_file: Path | None = None) -> str:
     connection.timeout = deadlines.SAMPLE
     try:
         connection.request("GET", f"{base}/metrics", headers={"Accept": "text/plain"})
-        response = connection.getresponse()
-        text = response.read().decode()
+        with connection.getresponse() as response:
+            text = response.read().decode()
     except ssl.SSLCertVerificationError as error:
         raise errors.ExtractionError(f"The certificate of {url} is not trusted: {error.verify_message}.") from error
     except (OSError, http.client.HTTPException, UnicodeError) as error:
