@@ -13,10 +13,12 @@ Needs root, for all that. --together: all of them share all cores and the disk.
 
 Every round, one after the other: the extraction alone; pgbench before, beside and after an extraction with the guard;
 the same without it; and an extraction with it from whose midst pgbench is stopped. Medians of the rounds are printed.
+
+For the limit of what any reader can do, pgbench is also measured beside a process on its core that only computes, in
+stretches as short as ours, for as much of the time as the source works for 30 % of the free speed.
 """
 
 import argparse
-import ctypes
 import json
 import os
 import signal
@@ -27,23 +29,25 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import psycopg
 from psycopg import sql as q
 
+from benchmarks import two_hosts, usage
 from extraction_agent import embedded
 
 EXTRACTCTL = Path(sys.executable).parent / "extractctl"
 CLIENTS = 8
 SETTLE = 3.0  # s that pgbench runs before anything is measured
 ALONE = 6.0  # s of pgbench alone, before an extraction and after it
+COMPUTING = 10.0  # s beside a process that only computes
 CHUNK_ROWS = 50_000
-_AUTOGROUP = Path("/proc/sys/kernel/sched_autogroup_enabled")
-_CONGESTION_CONTROL = Path("/proc/sys/net/ipv4/tcp_congestion_control")
-_CLONE_NEWNET = 0x40000000  # of unshare(2)
+ASKED = 0.3  # of its free speed, that an extraction was to keep
+STRETCH = 0.0004  # s that a session of ours runs at a time, with a narrow connection
+_BURNER = Path(__file__).with_name("burner.py")
 
 _TABLE = """
 CREATE TABLE moved AS
@@ -76,7 +80,7 @@ class Place:
 
     def _pgbench(self, *arguments: str) -> "subprocess.Popen[str]":
         address = ["-h", "127.0.0.1", "-p", str(self.source.port), "-U", "postgres"]
-        with on(self.cores):
+        with two_hosts.on(self.cores):
             return subprocess.Popen(
                 [self.source.bin / "pgbench", *address, *arguments, "postgres"],
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=self.folder,
@@ -146,7 +150,7 @@ def profile(folder: Path, *, guarded: bool, **guard: object) -> Path:
 
 
 class Extraction:
-    """One `extractctl extract` into a store of its own."""
+    """One `extractctl extract` into a store of its own, which is made before."""
 
     _made = 0
     running: ClassVar[set["subprocess.Popen[str]"]] = set()
@@ -159,13 +163,18 @@ class Extraction:
             connection.execute(q.SQL("CREATE DATABASE {}").format(q.Identifier(self._name)))
         url = place.store.url(self._name)
         subprocess.run([EXTRACTCTL, "store", "init", "--store", url], check=True, capture_output=True)
+        self._command = [
+            EXTRACTCTL, "extract", place.source.url(), "--table", "moved", "--store", url, "--format", format_,
+            "--profile", str(profile_file), "--json",
+        ]  # fmt: skip
+
+    def begin(self) -> Self:
         self.begun = time.time()
         self._process = subprocess.Popen(
-            [EXTRACTCTL, "extract", place.source.url(), "--table", "moved", "--store", url, "--format", format_,
-             "--profile", str(profile_file), "--json"],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-        )  # fmt: skip
+            self._command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
         self.running.add(self._process)
+        return self
 
     def wait(self) -> float:
         """To its end. Returns rows per second."""
@@ -197,15 +206,15 @@ def place(rows: int, script: str, *, on_disk: bool, together: bool, scale: int =
     cores = sorted(os.sched_getaffinity(0))
     its, ours = (cores, cores) if together else (cores[: len(cores) // 2], cores[len(cores) // 2 :])
     if not together:
-        own_network()
+        two_hosts.own_network()
     with (
         embedded.folder() as folder,
-        embedded.folder() if together else memory() as fast,
-        nullcontext() if together else no_autogroup(),
+        embedded.folder() if together else two_hosts.memory() as fast,
+        nullcontext() if together else two_hosts.no_autogroup(),
         ExitStack() as running,
     ):
         of_source, of_store = (folder, fast) if on_disk else (fast, folder)
-        with on(its):
+        with two_hosts.on(its):
             bigger = {**settings, "shared_buffers": "'1GB'"}
             source = running.enter_context(embedded.Server(of_source / "source", bigger))
         os.sched_setaffinity(0, ours)
@@ -219,96 +228,88 @@ def place(rows: int, script: str, *, on_disk: bool, together: bool, scale: int =
                 left.kill()
 
 
-@contextmanager
-def on(cores: list[int]) -> Iterator[None]:
-    """What is started inside runs on these."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, cores)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
+@dataclass(frozen=True)
+class Beside:
+    """pgbench around something and beside it."""
+
+    alone: float  # p95 before and after, ms
+    p95: float  # beside it, ms
+    speed: float = 0.0  # of an extraction, rows/s
+
+    @property
+    def rise(self) -> float:
+        return self.p95 / self.alone - 1
 
 
-def own_network() -> None:
-    """A network that only this process and its children are in."""
-    with _CONGESTION_CONTROL.open("r+", encoding="ascii") as of_host:  # a new network takes over the host's
-        before = of_host.read()
-        try:
-            _CONGESTION_CONTROL.write_text("cubic", encoding="ascii")
-            if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNET):
-                raise OSError(ctypes.get_errno(), "this benchmark needs root, for a network of its own")
-        finally:
-            of_host.seek(0)
-            of_host.write(before)
-    subprocess.run(["ip", "link", "set", "lo", "up", "mtu", "1500"], check=True)
-
-
-@contextmanager
-def no_autogroup() -> Iterator[None]:
-    """The scheduler's classes hold between sessions, too."""
-    before = _AUTOGROUP.read_text(encoding="ascii") if _AUTOGROUP.exists() else None
-    if before is not None:
-        _AUTOGROUP.write_text("0", encoding="ascii")
-    try:
-        yield
-    finally:
-        if before is not None:
-            _AUTOGROUP.write_text(before, encoding="ascii")
-
-
-@contextmanager
-def memory() -> Iterator[Path]:
-    """A folder in memory that the server's user may enter."""
-    with tempfile.TemporaryDirectory(prefix="extraction-", dir="/dev/shm", ignore_cleanup_errors=True) as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
-
-
-@dataclass
+@dataclass(frozen=True)
 class Round:
     """What was measured, one after the other."""
 
     free: float  # rows/s of an extraction alone
-    alone: float  # p95 of pgbench around the next, ms
-    guarded: float  # beside an extraction with the guard
-    guarded_speed: float  # of the extraction
-    alone_too: float  # around the next
-    unguarded: float
-    unguarded_speed: float
+    guarded: Beside  # an extraction with the guard
+    unguarded: Beside
+    core: float  # of the source's, that 30 % of the free speed take
+    computing: Beside  # a process that takes as much, and only computes
     back: float  # s from pgbench's end until the extraction moved at full speed again
     load: float  # of the machine, the mean of the last minute
 
 
-def measure(place: Place, *, guarded: bool, **guard: object) -> tuple[float, float, float]:
-    """p95 before and after an extraction, p95 beside it, and its rows per second."""
+@contextmanager
+def beside(place: Place, found: list[Beside]) -> "Iterator[Load]":
+    """pgbench before, beside and after the block; `found` gets what it felt of it."""
     with place.load() as load:
-        begun = time.time()
+        before = time.time()
         time.sleep(ALONE)
-        extraction = Extraction(place, profile(place.folder, guarded=guarded, **guard))
-        speed = extraction.wait()
+        begun = time.time()
+        yield load
+        ended = time.time()
         time.sleep(SETTLE)  # what waits in pgbench for its turn
         after = time.time()
         time.sleep(ALONE)
-        ended = time.time()
+        end = time.time()
         time.sleep(0.5)  # pgbench writes its log by the block
-        alone = load.latencies(begun, begun + ALONE) + load.latencies(after, ended)
-        beside = load.latencies(extraction.begun, extraction.ended)
+        alone = load.latencies(before, before + ALONE) + load.latencies(after, end)
+        found.append(Beside(p95(sorted(alone)), p95(load.latencies(begun, ended))))
+
+
+def extracting(place: Place, *, guarded: bool, **guard: object) -> Beside:
+    found: list[Beside] = []
+    extraction = Extraction(place, profile(place.folder, guarded=guarded, **guard))
+    with beside(place, found):
+        speed = extraction.begin().wait()
     extraction.drop()
-    return p95(sorted(alone)), p95(beside), speed
+    return replace(found[0], speed=speed)
 
 
-def free_speed(place: Place) -> float:
+def computing(place: Place, share: float) -> Beside:
+    """Beside a process that computes on the source's core for this share of the time."""
+    found: list[Beside] = []
+    with beside(place, found), two_hosts.on(place.cores):
+        burner = subprocess.Popen([sys.executable, _BURNER, str(share), str(STRETCH)])
+        try:
+            time.sleep(COMPUTING)
+        finally:
+            burner.kill()
+            burner.wait()
+    return found[0]
+
+
+def free_speed(place: Place) -> tuple[float, float]:
+    """Rows per second of an extraction alone, and the share of a core that it takes at the source."""
+    assert place.source.pid is not None
     extraction = Extraction(place, profile(place.folder, guarded=True))
-    speed = extraction.wait()
+    before = usage.cpu_seconds(place.source.pid)
+    speed = extraction.begin().wait()
+    core = (usage.cpu_seconds(place.source.pid) - before) / (extraction.ended - extraction.begun)
     extraction.drop()
-    return speed
+    return speed, core
 
 
 def back_to_full(place: Place, free: float, *, of_free: float = 0.8, window: float = 1.0) -> float:
     """Seconds from pgbench's end until the window begins in which the extraction moves at full speed."""
+    extraction = Extraction(place, profile(place.folder, guarded=True))
     with place.load() as load:
-        extraction = Extraction(place, profile(place.folder, guarded=True))
+        extraction.begin()
         time.sleep(6)
         load.stop()
     stopped = time.time()
@@ -329,37 +330,41 @@ def back_to_full(place: Place, free: float, *, of_free: float = 0.8, window: flo
 
 
 def one_round(place: Place, guard: dict[str, str]) -> Round:
-    free = free_speed(place)
-    alone, guarded, guarded_speed = measure(place, guarded=True, **guard)
-    alone_too, unguarded, unguarded_speed = measure(place, guarded=False)
+    free, core = free_speed(place)
+    guarded = extracting(place, guarded=True, **guard)
+    unguarded = extracting(place, guarded=False)
+    beside_computing = computing(place, ASKED * core)
     back = back_to_full(place, free)
-    load = os.getloadavg()[0]
-    return Round(free, alone, guarded, guarded_speed, alone_too, unguarded, unguarded_speed, back, load)
+    return Round(free, guarded, unguarded, ASKED * core, beside_computing, back, os.getloadavg()[0])
 
 
 def table(rounds: list[Round], place: Place, capacity: float) -> str:
     """Medians, with the least and the most rise of a round."""
+    free = statistics.median(one.free for one in rounds)
+    busy = statistics.median(one.load for one in rounds)
+    core = statistics.median(one.core for one in rounds)
 
-    def median(name: str) -> float:
-        return statistics.median(float(getattr(one, name)) for one in rounds)
-
-    def row(words: str, name: str, alone: str) -> str:
-        rises = sorted(getattr(one, name) / getattr(one, alone) - 1 for one in rounds)
-        speed, of_free = f"{name}_speed", statistics.median(getattr(one, f"{name}_speed") / one.free for one in rounds)
+    def row(words: str, found: list[Beside]) -> str:
+        rises = sorted(one.rise for one in found)
         rise = f"{statistics.median(rises):+.0%} ({rises[0]:+.0%} to {rises[-1]:+.0%})"
-        return f"| {words} | {median(name):.1f} | {rise} | {median(speed):,.0f} | {of_free:.0%} |"
+        speed = statistics.median(one.speed for one in found)
+        of_free = statistics.median(one.speed / each.free for one, each in zip(found, rounds, strict=True))
+        moved = f"{speed:,.0f} | {of_free:.0%}" if speed else "|"
+        return f"| {words} | {statistics.median(one.p95 for one in found):.1f} | {rise} | {moved} |"
 
     lines = (
         f"pgbench {place.script}, {CLIENTS} clients: {capacity:,.0f} tps unlimited, {place.rate:,.0f} asked for;",
-        f"{len(rounds)} rounds of {place.rows:,} rows; load of the machine {median('load'):.1f}",
+        f"{len(rounds)} rounds of {place.rows:,} rows; load of the machine {busy:.1f}",
         "",
         "| | p95 of pgbench, ms | its rise, median (least to most) | extraction, rows/s | of its free speed |",
         "|---|---|---|---|---|",
-        f"| alone | {median('alone'):.1f} | | {median('free'):,.0f} | |",
-        row("with the guard", "guarded", "alone"),
-        row("without", "unguarded", "alone_too"),
+        f"| alone | {statistics.median(one.guarded.alone for one in rounds):.1f} | | {free:,.0f} | |",
+        row("with the guard", [one.guarded for one in rounds]),
+        row("without", [one.unguarded for one in rounds]),
+        row(f"beside what only computes, {core:.1%} of the core", [one.computing for one in rounds]),
         "",
-        f"After pgbench's end at full speed again within {median('back'):.1f} s,",
+        f"Those {core:.1%} are what the source works for {ASKED:.0%} of the free speed.",
+        f"After pgbench's end at full speed again within {statistics.median(one.back for one in rounds):.1f} s,",
         f"{max(one.back for one in rounds):.1f} s at most.",
     )
     return "\n".join(lines)
