@@ -164,7 +164,7 @@ class Extraction:
         url = place.store.url(self._name)
         subprocess.run([EXTRACTCTL, "store", "init", "--store", url], check=True, capture_output=True)
         self._command = [
-            EXTRACTCTL, "extract", place.source.url(), "--table", "moved", "--store", url, "--format", format_,
+            str(EXTRACTCTL), "extract", place.source.url(), "--table", "moved", "--store", url, "--format", format_,
             "--profile", str(profile_file), "--json",
         ]  # fmt: skip
 
