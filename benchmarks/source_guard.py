@@ -12,10 +12,9 @@ Needs root, for all that. --together: all of them share all cores and the disk.
 --source-on disk: pgbench's transactions wait for their WAL, as they do in production; memory: for cores only.
 
 Every round, one after the other: the extraction alone; pgbench before, beside and after an extraction with the guard;
-the same without it; and an extraction with it from whose midst pgbench is stopped. Medians of the rounds are printed.
-
-For the limit of what any reader can do, pgbench is also measured beside a process on its core that only computes, in
-stretches as short as ours, for as much of the time as the source works for 30 % of the free speed.
+the same without it; the same beside a process on the source's core that only computes, in stretches as short as ours,
+for as much of the time as the source works for 30 % of the free speed; and an extraction with it from whose midst
+pgbench is stopped. Medians of the rounds are printed.
 """
 
 import argparse
@@ -248,7 +247,7 @@ class Round:
     free: float  # rows/s of an extraction alone
     guarded: Beside  # an extraction with the guard
     unguarded: Beside
-    core: float  # of the source's, that 30 % of the free speed take
+    core: float  # the share of the source's core that 30 % of the free speed take, computed from the first
     computing: Beside  # a process that takes as much, and only computes
     back: float  # s from pgbench's end until the extraction moved at full speed again
     load: float  # of the machine, the mean of the last minute
@@ -285,12 +284,8 @@ def computing(place: Place, share: float) -> Beside:
     """Beside a process that computes on the source's core for this share of the time."""
     found: list[Beside] = []
     with beside(place, found), two_hosts.on(place.cores):
-        burner = subprocess.Popen([sys.executable, _BURNER, str(share), str(STRETCH)])
-        try:
-            time.sleep(COMPUTING)
-        finally:
-            burner.kill()
-            burner.wait()
+        figures = (share, STRETCH, COMPUTING)
+        subprocess.run([sys.executable, _BURNER, *map(str, figures)], check=True, start_new_session=True)
     return found[0]
 
 
@@ -333,9 +328,10 @@ def one_round(place: Place, guard: dict[str, str]) -> Round:
     free, core = free_speed(place)
     guarded = extracting(place, guarded=True, **guard)
     unguarded = extracting(place, guarded=False)
-    beside_computing = computing(place, ASKED * core)
+    asked = ASKED * core
+    beside_computing = computing(place, asked)
     back = back_to_full(place, free)
-    return Round(free, guarded, unguarded, ASKED * core, beside_computing, back, os.getloadavg()[0])
+    return Round(free, guarded, unguarded, asked, beside_computing, back, os.getloadavg()[0])
 
 
 def table(rounds: list[Round], place: Place, capacity: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import ssl
 import time
@@ -101,7 +102,7 @@ class Agent:
                 return answered.read().decode()
         except urllib.error.HTTPError as error:
             raise AgentError(f"{self.url} refuses {method} {path}: {_detail(error)}", error.code) from error
-        except (OSError, ValueError) as error:  # URLError is an OSError
+        except (OSError, ValueError, http.client.HTTPException) as error:  # URLError is an OSError
             raise AgentError(f"{self.url} does not answer: {getattr(error, 'reason', error)}.") from error
 
 
@@ -110,5 +111,5 @@ def _detail(error: urllib.error.HTTPError) -> str:
     try:
         with error:
             return str(json.loads(error.read().decode())["detail"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException):
         return f"status {error.code}."

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from concurrent import futures
 from typing import Any
 
+import psycopg
 from procrastinate import exceptions as queue_errors
 from procrastinate import jobs as queue_jobs
 from procrastinate.job_context import JobContext
@@ -170,9 +171,10 @@ class Agent:
             try:
                 async with self._app.open_async():
                     await self._until_stopped()
-            except (queue_errors.ProcrastinateException, OSError) as error:
+            except (queue_errors.ProcrastinateException, psycopg.Error, OSError) as error:
                 log.warning("the queue's worker ended and starts again: %s", error)
                 self._reaper.note_store(away=True)
+                await self._app.close_async()  # a pool that could not be opened would be used once more
             failures = 0 if time.monotonic() - begun > deadlines.STALLED else failures + 1
             await self._pause(queue.delay_after(min(failures, 3)))
 
@@ -252,7 +254,6 @@ class Agent:
         while not self._stopping.is_set():
             try:
                 await action()
-                self._reaper.note_store(away=False)
             except (errors.StoreUnavailable, queue_errors.ConnectorException) as error:
                 self._reaper.note_store(away=True)
                 log.info("%s", error)

@@ -68,10 +68,10 @@ class Copier:
             self._give_back(extraction_id, chunk_no, None)
             raise queue.Again from cancelled
         except errors.ExtractionError as error:
-            self._failed(extraction, chunk_no, error)
+            return self._failed(extraction, chunk_no, error)
         except Exception as error:
             log.debug("a fault of the program", exc_info=True)
-            self._failed(extraction, chunk_no, errors.Fault(error))
+            return self._failed(extraction, chunk_no, errors.Fault(error))
         return True
 
     def _running(self, extraction_id: int) -> Extraction | None:
@@ -96,7 +96,7 @@ class Copier:
             return self._copy_at(extraction, chunk_no, pace)
 
     def _copy_at(self, extraction: Extraction, chunk_no: int, pace: Pace | None) -> bool:
-        lane = self._lanes.take(extraction, narrow=pace is not None and pace.spares)
+        lane = self._lanes.take(extraction) if pace is None else self._lanes.take(extraction, pace.spares)
         try:
             ended = self._copy_by(lane, extraction, chunk_no, pace)
         except BaseException:
@@ -126,24 +126,29 @@ class Copier:
         with self._control.open() as store:
             return self._control.finish(store, extraction.id)
 
-    def _failed(self, extraction: Extraction, chunk_no: int, error: errors.ExtractionError) -> None:
-        """Try again, or fail the extraction, whichever this error asks for."""
+    def _failed(self, extraction: Extraction, chunk_no: int, error: errors.ExtractionError) -> bool:
+        """Try again, or fail the extraction, whichever this error asks for. Returns whether it has ended."""
         self._put_off(extraction, chunk_no, error)
         if isinstance(error, NotReached):
             self._not_reached(extraction, chunk_no, error)
-            return
+            return True
         metrics.error(error)
-        metrics.CHUNKS.labels("failed").inc()
         failures = self._give_back(extraction.id, chunk_no, str(error))
+        if failures is None:  # its backend was ended by who took it over; another job would take it from that one
+            log.info("chunk %s of extraction %s was taken over: %s", chunk_no, extraction.id, error)
+            metrics.CHUNKS.labels("fenced").inc()
+            return False
+        metrics.CHUNKS.labels("failed").inc()
         if error.transient and failures < MOST_FAILURES:
             log.warning("chunk %s of extraction %s is tried again: %s", chunk_no, extraction.id, error)
             raise queue.Again(queue.delay_after(max(failures, 1))) from error
         if isinstance(error, errors.Unreadable):  # no more can be said of the chunk
             self._control.fail(extraction.id, str(error))
-            return
+            return True
         times = f" for the {failures}th time" if error.transient else ""
         chunk = self._control.run(lambda store: store.chunk(extraction.id, chunk_no))
         self._control.fail(extraction.id, f"Chunk {chunk_no} ({chunk.words}) failed{times}: {error}")
+        return True
 
     def _put_off(self, extraction: Extraction, chunk_no: int, error: errors.ExtractionError) -> None:
         """A chunk that was not even begun, for want of room, a secret or the store, has not failed.
@@ -179,8 +184,8 @@ class Copier:
         self._step_aside(extraction.id, wait, None)
         raise queue.Again(deadlines.ROOM) from error
 
-    def _give_back(self, extraction_id: int, chunk_no: int, error: str | None, *, counted: bool = True) -> int:
-        """Record the end of an attempt. Returns the chunk's failures; 0 while the store is away."""
+    def _give_back(self, extraction_id: int, chunk_no: int, error: str | None, *, counted: bool = True) -> int | None:
+        """Record the end of an attempt. Returns the chunk's failures, 0 while the store is away; None: taken over."""
         agent = self._control.agent
         try:
             return self._control.run(

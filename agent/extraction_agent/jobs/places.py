@@ -1,9 +1,11 @@
-"""How many may be at something at once, where the number changes while some are."""
+"""How many may be at something at once, where the number changes while some are; and the worker that it is for."""
 
 import asyncio
+import contextlib
 from typing import Any, Literal
 
 from procrastinate import App
+from procrastinate import exceptions as queue_errors
 from procrastinate.worker import Worker
 
 
@@ -36,7 +38,10 @@ class Places(asyncio.Semaphore):
 
 
 class ResizableWorker(Worker):
-    """A worker whose concurrency changes while it works. The base makes itself a semaphore of a fixed number."""
+    """A worker whose concurrency changes while it works, and that never lives on without a sign of life.
+
+    The base makes itself a semaphore of a fixed number, and watches over its side tasks until the first has ended.
+    """
 
     def __init__(self, app: App, concurrency: int, **options: Any) -> None:
         self._places = Places(concurrency)
@@ -49,6 +54,18 @@ class ResizableWorker(Worker):
     @_job_semaphore.setter
     def _job_semaphore(self, _: asyncio.Semaphore) -> None:
         """Ours stays, at the worker's making and at its start."""
+
+    async def _periodic_deferrer(self) -> None:
+        """Nothing of ours is periodic: the base's would end at once, and with it the watch over the others."""
+        await asyncio.Event().wait()
+
+    async def _update_heartbeat(self) -> None:
+        """Until it is cancelled: the base's would end with the first that fails, and every job here be handed on."""
+        while True:
+            await asyncio.sleep(self.update_heartbeat_interval)
+            if self.worker_id is not None:
+                with contextlib.suppress(queue_errors.ConnectorException):
+                    await self.app.job_manager.update_heartbeat(self.worker_id)
 
     def resize(self, change: int) -> None:
         """So many jobs more, or fewer, from now on."""

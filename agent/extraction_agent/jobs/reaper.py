@@ -26,7 +26,7 @@ class Reaper:
         self._store_back_since = time.monotonic() - 2 * deadlines.HEARTBEAT
 
     def note_store(self, *, away: bool) -> None:
-        """Any of the agent's tasks found the store there, or away."""
+        """The agent's tasks found the store away, or this one found it there."""
         if self._store_away and not away:
             self._store_back_since = time.monotonic()
         self._store_away = away
@@ -35,6 +35,7 @@ class Reaper:
         """worker_id: of the agent's worker. Silent until every agent had time for a sign of life after an outage."""
         if self._store_away or time.monotonic() - self._store_back_since < 2 * deadlines.HEARTBEAT:
             await self._app.check_connection_async()
+            self.note_store(away=False)
             return
         for job in await self._app.job_manager.get_stalled_jobs(
             queue=self._queue, task_name=queue.TASK, seconds_since_heartbeat=deadlines.STALLED
@@ -59,9 +60,10 @@ class Reaper:
         assert job.id is not None
         manager = self._app.job_manager
         try:
-            await manager.retry_job(job)
-        except queue_errors.UniqueViolation:  # another job already waits for the same chunk
-            await manager.finish_job_by_id_async(job.id, queue_jobs.Status.FAILED, delete_job=True)
+            try:
+                await manager.retry_job(job)
+            except queue_errors.UniqueViolation:  # another job already waits for the same chunk
+                await manager.finish_job_by_id_async(job.id, queue_jobs.Status.FAILED, delete_job=True)
         except queue_errors.ConnectorException as error:
             if not queue.is_refusal(error):  # it has ended meanwhile, or another agent was first
                 raise

@@ -81,12 +81,13 @@ class Lanes:
             _tell_sizes(_of_sources(source.kind), self._width)
             return self._sources.setdefault(extraction.id, source)
 
-    def take(self, extraction: Extraction, *, narrow: bool = False) -> Lane:
+    def take(self, extraction: Extraction, spares: Callable[[], bool] = lambda: False) -> Lane:
         """An idle lane of this extraction and snapshot, or a new one. Raises NotReached, SnapshotLost, StoreError.
 
-        narrow: one with a narrow connection to the source, which stays so; others of the extraction are closed.
+        spares: whether its connection to the source is to be narrow, and so for good; other lanes of the extraction
+        are closed. Of a new lane it is asked at last: while it is opened, the guard has its first look.
         """
-        key = (extraction.id, extraction.snapshot, narrow)
+        key = (extraction.id, extraction.snapshot, spares())
         with self._lock:
             closing = self._remove(lambda idle: idle.key[0] == key[0] and idle.key != key)
             lane = next((idle for idle in reversed(self._idle) if idle.key == key), None)
@@ -97,16 +98,20 @@ class Lanes:
             lane.count(active=1, idle=-1)
             return lane
         source = self.source(extraction)
-        session = self._session(source, extraction, narrow)
+        session = self._session(source, extraction)
         try:
-            lane = Lane(key, source.kind, session, self._open_store())
+            store = self._open_store()
         except BaseException:
             session.close()
             raise
+        narrow = spares()
+        if narrow:
+            session.narrow()
+        lane = Lane((extraction.id, extraction.snapshot, narrow), source.kind, session, store)
         lane.count(active=1)
         return lane
 
-    def _session(self, source: Source, extraction: Extraction, narrow: bool) -> Session:
+    def _session(self, source: Source, extraction: Extraction) -> Session:
         try:
             with self._breaker(source):
                 session = source.session(extraction.snapshot)
@@ -116,8 +121,6 @@ class Lanes:
             raise self._not_reached(extraction.id, error) from error
         with self._lock:
             self._unreached.pop(extraction.id, None)
-        if narrow:
-            session.narrow()
         return session
 
     def _not_reached(self, extraction_id: int, error: errors.SourceError) -> NotReached:

@@ -235,6 +235,7 @@ class Guard:
         """A step before the first: it alone would take others at work for one statement, and all would be given."""
         self._others(probe.look())
         if self._seen:
+            self._spared_until = time.monotonic() + _SPARED
             self._ended.wait(_FIRST)
 
     def _others(self, condition: Condition) -> bool:

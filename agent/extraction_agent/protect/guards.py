@@ -80,7 +80,7 @@ class Guards:
             if not self._store.enter(stop):
                 raise NoRoom(self._store)
             try:
-                yield Pace(stop, guard, self._store, *self._beside, spares=guard.spares)
+                yield Pace(stop, guard, self._store, *self._beside, spares=lambda: guard.spares)
             finally:
                 self._store.leave()
         finally:

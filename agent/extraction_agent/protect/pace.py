@@ -2,7 +2,7 @@
 
 import select
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from extraction_agent import waits
@@ -27,8 +27,8 @@ class Share(Protocol):
 class Pace:
     """Of one relay, in one thread."""
 
-    def __init__(self, stop: Stop, *by: Share, spares: bool = False) -> None:
-        """by: the slowest of these sets the pace. spares: the source has others to serve, in small bursts."""
+    def __init__(self, stop: Stop, *by: Share, spares: Callable[[], bool] = lambda: False) -> None:
+        """by: the slowest of these sets the pace. spares: whether the source has others to serve, in small bursts."""
         self._by, self.spares = by, spares
         self._stop = stop
         self._poll = select.poll()

@@ -39,8 +39,13 @@ class Chunks(StoreConnection):
         )
         return cursor.rowcount == 1
 
-    def release(self, extraction_id: int, chunk_no: int, agent: str, error: str | None, *, counted: bool = True) -> int:
-        """End an agent's attempt at a chunk. error: kept, and counted as a failure. Returns the failures so far."""
+    def release(
+        self, extraction_id: int, chunk_no: int, agent: str, error: str | None, *, counted: bool = True
+    ) -> int | None:
+        """End an agent's attempt at a chunk. error: kept, and counted as a failure.
+
+        Returns the failures so far; None if the attempt was taken over, or the chunk is done.
+        """
         row = self._one(
             "release_chunk",
             extraction_id=extraction_id,
@@ -49,7 +54,7 @@ class Chunks(StoreConnection):
             failed=int(counted and error is not None),
             error=error,
         )
-        return 0 if row is None else int(row[0])
+        return None if row is None else int(row[0])
 
     def chunk(self, extraction_id: int, chunk_no: int) -> model.Chunk:
         """A chunk's range; everything, if the chunk is no more."""

@@ -77,7 +77,7 @@ class _Pool(psycopg_pool.AsyncConnectionPool):
             maximum=measure("pool_max"),
             minimum=measure("pool_min"),
         )
-        await super().open(*args, **options)
+        await super().open(*args, **{"timeout": deadlines.CONNECT, **options})  # no try is made after that
 
     async def close(self, *args: Any, **options: Any) -> None:
         forget(self.name)

@@ -71,12 +71,34 @@ def test_a_source_that_is_spared_gets_narrow_lanes_and_the_wide_ones_are_closed(
         assert lanes.take(known) is wide
         lanes.give_back(wide)
         assert not narrowed
-        narrow = lanes.take(known, narrow=True)
+        narrow = lanes.take(known, lambda: True)
         assert not wide.session.usable, "its buffers stay as large as they have become"
         lanes.give_back(narrow)
-        assert lanes.take(known, narrow=True) is narrow
+        assert lanes.take(known, lambda: True) is narrow
         assert len(narrowed) == 1
         lanes.give_back(narrow)
+        lanes.forget()
+
+
+def test_others_that_are_seen_while_a_lane_is_opened_are_spared_from_its_first_chunk_on(
+    source: Database, store: Database, extraction: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    narrowed: list[int] = []
+    monkeypatch.setattr(sockets, "narrow", narrowed.append)
+    opened, seen = open_source(source.url), []
+
+    def open_store() -> Store:
+        seen.append("others")
+        return Store(store.url)
+
+    with Store(store.url) as look:
+        known = look.extraction(extraction)
+        lanes = Lanes(lambda _: opened, open_store, 2)
+        first = lanes.take(known, lambda: bool(seen))
+        assert len(narrowed) == 1
+        lanes.give_back(first)
+        assert lanes.take(known, lambda: True) is first, "it is known as a narrow one"
+        lanes.give_back(first)
         lanes.forget()
 
 

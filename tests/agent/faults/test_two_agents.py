@@ -91,6 +91,13 @@ class Shared:
                 return found
             agent.send_signal(signal.SIGCONT)  # it was between two chunks
 
+    def alive(self) -> int:
+        """Agents that have given a sign of life lately."""
+        fresh: LiteralString = (
+            "SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat > now() - interval '6 s'"
+        )
+        return int(self.ask(fresh)[0][0])
+
     def done(self, agent: "subprocess.Popen[str]") -> int:
         return int(
             self.ask(
@@ -102,14 +109,16 @@ class Shared:
         try:
             _, told = agent.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
+            state = self.state()  # before its sessions end
             agent.send_signal(signal.SIGABRT)
-            raise AssertionError(f"{self.state()}\n{agent.communicate()[1]}") from None
+            raise AssertionError(f"{state}\n{agent.communicate(timeout=seconds)[1]}") from None
         assert agent.returncode == 0, told
         assert "Traceback" not in told
 
     def state(self) -> str:
         """For whoever reads of a failure: what is not done, in whose hands, and who works on it."""
         found = {
+            "extraction": self.ask("SELECT status, attached FROM extractions"),
             "chunks": self.ask("SELECT chunk_no, state, attempt, agent FROM extraction_chunks WHERE state <> 'done'"),
             "jobs": self.ask("SELECT status, worker_id, queueing_lock, scheduled_at FROM procrastinate_jobs"),
             "workers": self.ask("SELECT id, now() - last_heartbeat FROM procrastinate_workers"),
@@ -214,9 +223,11 @@ def test_both_agents_go_on_by_themselves_when_the_store_was_away(shared: Shared)
     assert first.poll() is None, first.communicate()
     assert second.poll() is None, second.communicate()
     shared.bench.store.start()
+    shared.until(lambda: shared.alive() == 2)  # or each would hand on what the other has in flight
     shared.ends_well(first)
     shared.ends_well(second)
     after = shared.done(first), shared.done(second)
     assert after[0] > before[0], "the first did not go on"
     assert after[1] > before[1], "the second did not go on"
+    assert shared.ask("SELECT sum(attempt) - count(*) <= 4 FROM extraction_chunks") == [(True,)], "the four in flight"
     shared.assert_exact()
